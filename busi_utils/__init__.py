@@ -1,0 +1,4 @@
+"""Helper module of the breast-ultrasound study: the notebooks argue, this module computes."""
+
+__version__ = "0.1.0"
+CLASSES = ("normal", "benign", "malignant")
