@@ -1,0 +1,130 @@
+"""Figures: one look, readable in grey and for the colour-blind, byte-identical, labelled."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from busi_utils import CLASSES
+from busi_utils.errors import StudyError
+from busi_utils.figures import (
+    CLASS_COLOURS,
+    CLASS_MARKERS,
+    STAMP,
+    model_style,
+    read_figures,
+    save_figure,
+    use_theme,
+)
+from busi_utils.paths import Workspace
+
+
+@pytest.fixture(autouse=True)
+def _theme():
+    with mpl.rc_context():
+        use_theme()
+        yield
+        plt.close("all")
+
+
+def draw(width=6.0):
+    fig, ax = plt.subplots(figsize=(width, 3))
+    for name in CLASSES:
+        ax.plot([0, 1, 2], [0, 1, len(name)], color=CLASS_COLOURS[name], label=name)
+    ax.legend()
+    ax.set_title("Lines go up")
+    return fig
+
+
+def save(fig, root, name="lines", dataset="phantom"):
+    return save_figure(
+        fig,
+        name,
+        caption="Three lines.",
+        alt="Three rising lines.",
+        notebook="02_test",
+        dataset=dataset,
+        parameters={"seeds": np.arange(2)},
+        workspace=Workspace(root),
+    )
+
+
+def test_two_runs_give_the_same_bytes(tmp_path):
+    first = save(draw(), tmp_path / "a")
+    second = save(draw(), tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.with_suffix(".png").read_bytes() == second.with_suffix(".png").read_bytes()
+    assert b"<dc:date>" not in first.read_bytes()
+
+
+def test_text_stays_text_and_phantoms_are_stamped(tmp_path):
+    svg = save(draw(), tmp_path).read_text()
+    assert "Lines go up" in svg
+    assert svg.count(STAMP) == 1
+    assert STAMP not in save(draw(), tmp_path, "real", "busi").read_text()
+
+
+def test_stamp_lies_in_the_raster_too(tmp_path):
+    grey = np.asarray(Image.open(save(draw(), tmp_path).with_suffix(".png")).convert("L"))
+    real = np.asarray(
+        Image.open(save(draw(), tmp_path, "real", "busi").with_suffix(".png")).convert("L")
+    )
+    assert grey.shape[0] - real.shape[0] == pytest.approx(60, abs=1)  # 0.3 inch at 200 dpi
+    assert (grey[real.shape[0] :] < 128).sum() > 200
+
+
+def test_saving_twice_stamps_once_and_the_manifest_keeps_both(tmp_path):
+    fig = draw()
+    save(fig, tmp_path)
+    assert save(fig, tmp_path).read_text().count(STAMP) == 1
+    save(fig, tmp_path, "other")
+    entries = read_figures(Workspace(tmp_path))
+    assert set(entries) == {"lines", "other"}
+    assert entries["lines"]["file"] == "lines.svg"
+    assert entries["lines"]["parameters"] == {"seeds": [0, 1]}
+    assert {"caption", "alt", "notebook", "dataset"} <= set(entries["lines"])
+
+
+def test_small_type_and_missing_text_are_refused(tmp_path):
+    with pytest.raises(StudyError, match="would print at"):
+        save(draw(width=12), tmp_path)
+    with pytest.raises(StudyError, match="lower-case"):
+        save(draw(), tmp_path, "Bad Name")
+    with pytest.raises(StudyError, match="caption"):
+        save_figure(
+            draw(),
+            "x",
+            caption=" ",
+            alt="a",
+            notebook="n",
+            dataset="busi",
+            parameters={},
+            workspace=Workspace(tmp_path),
+        )
+    assert not list(tmp_path.rglob("*.svg"))
+
+
+def test_classes_differ_in_grey_and_by_marker():
+    grey = {k: float(np.dot(to_rgb(v), (0.299, 0.587, 0.114))) for k, v in CLASS_COLOURS.items()}
+    for one, two in itertools.combinations(CLASSES, 2):
+        assert abs(grey[one] - grey[two]) > 0.1
+    assert set(CLASS_COLOURS) == set(CLASSES)
+    assert len(set(CLASS_MARKERS.values())) == 3
+
+
+def test_models_keep_their_style_and_families_their_colour():
+    main = ["mobilenetv2", "xception", "efficientnetb3", "efficientnetv2b0", "mobilenetv1"]
+    assert len({model_style(m)["color"] for m in main}) == len(main)
+    assert len({model_style(m)["marker"] for m in main}) == len(main)
+    assert model_style("mobilenetv2_cbam")["color"] == model_style("mobilenetv2")["color"]
+    assert model_style("mobilenetv2_cbam") != model_style("mobilenetv2")
+    with pytest.raises(StudyError, match="No colour"):
+        model_style("resnet")

@@ -1,0 +1,78 @@
+"""Metrics, tables and verdicts reach their files whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from busi_utils.errors import StudyError
+from busi_utils.numbers import (
+    read_metrics,
+    read_table,
+    read_verdicts,
+    record_metrics,
+    record_verdict,
+    save_table,
+)
+from busi_utils.paths import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path)
+
+
+def test_sections_are_merged_and_replaced_whole(workspace):
+    record_metrics("audit", {"images": np.int64(780), "share": np.float64(0.25)}, workspace)
+    record_metrics("baseline", {"ci": np.array([0.1, 0.2]), "old": 1}, workspace)
+    record_metrics("baseline", {"ci": (0.3, 0.4)}, workspace)
+    stored = json.loads(workspace.metrics.read_text())
+    assert stored == {"audit": {"images": 780, "share": 0.25}, "baseline": {"ci": [0.3, 0.4]}}
+    assert type(stored["audit"]["images"]) is int
+
+
+@pytest.mark.parametrize(
+    "bad", [float("nan"), np.inf, None, {1: 2}, {"a": [None]}, object(), {"x"}]
+)
+def test_what_is_not_plain_is_refused_and_the_old_file_kept(workspace, bad):
+    record_metrics("audit", {"images": 780}, workspace)
+    before = workspace.metrics.read_bytes()
+    with pytest.raises(StudyError, match="baseline"):
+        record_metrics("baseline", {"deep": {"value": bad}}, workspace)
+    assert workspace.metrics.read_bytes() == before
+
+
+def test_null_with_a_reason_is_kept(workspace):
+    record_metrics("audit", {"auc": {"value": None, "reason": "one class only"}}, workspace)
+    assert read_metrics(workspace)["audit"]["auc"]["value"] is None
+
+
+def test_concurrent_writers_lose_nothing(workspace):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda k: record_metrics(f"s{k}", {"k": k}, workspace), range(24)))
+    assert read_metrics(workspace) == {f"s{k}": {"k": k} for k in range(24)}
+
+
+def test_tables_come_back_equal(workspace):
+    frame = pd.DataFrame({"model": ["a", "NA"], "acc": [0.1, 1 / 3], "n": [1, 2]})
+    save_table("models", frame, workspace)
+    pd.testing.assert_frame_equal(read_table("models", workspace), frame, check_dtype=False)
+    with pytest.raises(StudyError, match="no rows"):
+        save_table("empty", frame.iloc[:0], workspace)
+    with pytest.raises(StudyError, match="run its notebook"):
+        read_table("absent", workspace)
+
+
+def test_verdicts_are_replaced_and_in_order_of_claim(workspace):
+    record_verdict("C10", "future", "measured", "confirmed", workspace)
+    record_verdict("C2", "shallow", "depth 105 against 81", "unverifiable", workspace)
+    record_verdict("C2", "shallow", "depth 105 against 81", "refuted", workspace)
+    table = read_verdicts(workspace)
+    assert table["claim_id"].tolist() == ["C2", "C10"]
+    assert table["verdict"].tolist() == ["refuted", "confirmed"]
+    with pytest.raises(StudyError, match="none of"):
+        record_verdict("C1", "x", "y", "maybe", workspace)
