@@ -18,7 +18,8 @@ from scipy import fft
 
 from . import CLASSES
 from .errors import StudyError
-from .phantom_anatomy import Grid, Tissue, draw_tissue
+from .phantom_anatomy import draw_tissue
+from .phantom_fields import Grid, Tissue
 
 LINES = 224  # scan lines across the footprint
 SAMPLE_MM = 0.135  # axial distance of two envelope samples

@@ -1,102 +1,11 @@
-"""The tissue behind a synthetic B-mode image: layers, lesions and what they do to the beam."""
+"""The tissue behind a synthetic B-mode image: layers, and what imitates or hides a lesion."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-import cv2
 import numpy as np
 
-ANGLES = np.linspace(0, 2 * np.pi, 240, endpoint=False)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Sampling of the scan plane: ``width`` x ``depth`` in mm, ``lines`` x ``samples``."""
-
-    width: float
-    depth: float
-    lines: int
-    samples: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.samples, self.lines
-
-    @property
-    def dx(self) -> float:
-        return self.width / self.lines
-
-    @property
-    def dz(self) -> float:
-        return self.depth / self.samples
-
-    @property
-    def depth_axis(self) -> np.ndarray:
-        return (np.arange(self.samples, dtype=np.float32) + 0.5) * np.float32(self.dz)
-
-
-@dataclass
-class Tissue:
-    """Acoustic maps, float32 (samples, lines), and lesion outlines.
-
-    ``echo``: scatterer strength in dB (gland = 0); ``specular``: coherent amplitude, linear;
-    ``attenuation``: two-way excess over the mean that TGC removes, in dB/mm;
-    ``outlines``: (n, 2) arrays of x and depth in mm.
-    """
-
-    echo: np.ndarray
-    specular: np.ndarray
-    attenuation: np.ndarray
-    outlines: list[np.ndarray] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """A mass: ``outline`` (n, 2) in mm, ``half`` axes in mm, levels in dB, ``edge`` blur in mm.
-
-    ``posterior`` is the level change behind its centre: positive enhancement, negative shadow.
-    """
-
-    outline: np.ndarray
-    half: tuple[float, float]
-    echo: float
-    posterior: float
-    texture: float
-    edge: float
-    halo: float
-    capsule: float
-    calcifications: int
-
-
-def smooth_field(
-    rng: np.random.Generator, grid: Grid, tall: float, wide: float, tilt: float = 0.0
-) -> np.ndarray:
-    """Return a smooth random field of unit variance, float32 (samples, lines).
-
-    ``tall`` and ``wide`` are its grain in mm; ``tilt`` shears it by that many mm per mm.
-    """
-    rows = int(np.ceil(grid.depth / tall)) + 3
-    columns = int(np.ceil(grid.width / wide)) + 3
-    coarse = rng.standard_normal((rows, columns), dtype=np.float32)
-    scale_x, scale_y = grid.dx / wide, grid.dz / tall
-    matrix = np.array([[scale_x, 0, 1], [tilt * grid.dx / tall, scale_y, 1]], np.float32)
-    how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    fine = cv2.warpAffine(
-        coarse, matrix, (grid.lines, grid.samples), flags=how, borderMode=cv2.BORDER_REFLECT
-    )
-    return fine / fine.std()
-
-
-def wavy(rng: np.random.Generator, n: int, knots: int) -> np.ndarray:
-    """Return a smooth random curve of ``n`` points with standard deviation near 1, float32 (n,)."""
-    coarse = rng.standard_normal((1, knots), dtype=np.float32)
-    return cv2.resize(coarse, (n, 1), interpolation=cv2.INTER_CUBIC)[0]
-
-
-def ridges(values: np.ndarray, width: float) -> np.ndarray:
-    """Turn the zero lines of a smooth field into thin curved sheets (septa, fasciae), 0-1."""
-    return np.exp(-0.5 * (values / width) ** 2)
+from .phantom_fields import Grid, Tissue, ridges, ring, smooth_field, soft_mask, wavy
+from .phantom_lesions import draw_lesion, insert_lesion
 
 
 def draw_tissue(rng: np.random.Generator, grid: Grid, label: str, lesions: int) -> Tissue:
@@ -106,8 +15,8 @@ def draw_tissue(rng: np.random.Generator, grid: Grid, label: str, lesions: int) 
     _add_lobules(rng, grid, tissue)
     if label != "normal":
         for place in range(lesions):
-            lesion = _draw_lesion(rng, grid, label == "malignant", place, lesions)
-            _insert(rng, grid, tissue, lesion)
+            lesion = draw_lesion(rng, grid, label == "malignant", place, lesions)
+            insert_lesion(rng, grid, tissue, lesion)
     return tissue
 
 
@@ -163,90 +72,6 @@ def _add_lobules(rng: np.random.Generator, grid: Grid, tissue: Tissue) -> None:
     for _ in range(rng.poisson(1.5)):
         half = rng.uniform(2.0, 6.0), rng.uniform(1.0, 2.6)
         centre = rng.uniform(0, grid.width), rng.uniform(0.15, 0.65) * grid.depth
-        inside = soft_mask(grid, _ring(centre, half, rng.normal(0, 0.2)), 0.5)
+        inside = soft_mask(grid, ring(centre, half, rng.normal(0, 0.2)), 0.5)
         tissue.echo += np.float32(rng.uniform(-8, -3)) * inside
         tissue.specular *= 1 - np.float32(0.7) * inside
-
-
-def _ring(
-    centre: tuple[float, float],
-    half: tuple[float, float],
-    tilt: float,
-    radius: np.ndarray | float = 1.0,
-) -> np.ndarray:
-    """Return a closed outline (240, 2) in mm: an ellipse turned by ``tilt``, radii relative."""
-    x, z = half[0] * radius * np.cos(ANGLES), half[1] * radius * np.sin(ANGLES)
-    turned = x * np.cos(tilt) - z * np.sin(tilt), x * np.sin(tilt) + z * np.cos(tilt)
-    return np.stack([turned[0] + centre[0], turned[1] + centre[1]], axis=1)
-
-
-def soft_mask(grid: Grid, outline: np.ndarray, edge: float) -> np.ndarray:
-    """Return the inside of an outline as float32 (samples, lines) in 0-1, ``edge`` mm blurred."""
-    points = np.rint(outline / (grid.dx, grid.dz) * 16).astype(np.int32)  # 1/16 sample
-    inside = cv2.fillPoly(np.zeros(grid.shape, np.float32), [points], 1.0, shift=4)
-    return cv2.GaussianBlur(inside, (0, 0), edge / grid.dx, sigmaY=edge / grid.dz)
-
-
-def _draw_lesion(
-    rng: np.random.Generator, grid: Grid, malignant: bool, place: int, lesions: int
-) -> Lesion:
-    """Draw a mass whose signs agree with its class on average, not one by one (BI-RADS lexicon).
-
-    A latent suspicion near 0.2 (benign) or 0.8 (malignant) drives every sign; each adds scatter of
-    its own, so that single signs overlap between the classes, as they do in patients.
-    """
-    latent = rng.normal(0.8 if malignant else 0.2, 0.15)
-    shape, edge, behind, inside = np.clip(latent + rng.normal(0, 0.13, 4), 0, 1)
-    ratio = np.exp(np.log(1.75) - shape * np.log(1.75 / 0.68))  # width / height
-    size = np.clip(rng.normal(11 + 3 * latent, 3), 6, 19) * (0.7 if lesions > 1 else 1.0)
-    half = 0.5 * size * np.sqrt(ratio), 0.5 * size / np.sqrt(ratio)
-    share = (place + rng.uniform(0.3, 0.7)) / lesions if lesions > 1 else rng.uniform(0.22, 0.78)
-    top = 0.12 * grid.depth + half[1]
-    depth = np.clip(rng.uniform(0.25, 0.58) * grid.depth, top, None)
-    outline = _ring(
-        (share * grid.width, depth), half, rng.normal(0, 0.12), _irregular(rng, float(edge))
-    )
-    return Lesion(
-        outline=np.clip(outline, 0, (grid.width, grid.depth)),
-        half=half,
-        echo=float(np.clip(rng.normal(-17, 4), -28, -9)),
-        posterior=float(6 - 20 * behind + rng.normal(0, 1.5)),
-        texture=float(0.8 + 2.2 * inside),
-        edge=float(0.12 + 0.45 * edge),
-        halo=float(5 * edge),
-        capsule=float(1 - edge),
-        calcifications=int(rng.poisson(4 * inside)) if inside > 0.5 else 0,
-    )
-
-
-def _irregular(rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Relative radii (240,): smooth lobulation, plus spicules that grow with ``strength`` (0-1)."""
-    radius = np.ones_like(ANGLES)
-    for order in range(2, 6):
-        size = rng.normal(0, (0.04 + 0.1 * strength) / order)
-        radius += size * np.cos(order * ANGLES + rng.uniform(0, 2 * np.pi))
-    for _ in range(rng.poisson(16 * strength)):
-        apart = np.angle(np.exp(1j * (ANGLES - rng.uniform(0, 2 * np.pi))))
-        height = rng.uniform(0.1, 0.55) * strength
-        radius += height * np.exp(-np.abs(apart) / rng.uniform(0.05, 0.14))
-    return np.maximum(radius / np.sqrt((radius**2).mean()), 0.4)
-
-
-def _insert(rng: np.random.Generator, grid: Grid, tissue: Tissue, lesion: Lesion) -> None:
-    """Put a mass into the tissue: echo, texture, halo, capsule, calcifications, attenuation."""
-    inside = soft_mask(grid, lesion.outline, lesion.edge)
-    texture = lesion.texture * smooth_field(rng, grid, 1.0, 1.2)
-    around = cv2.GaussianBlur(inside, (0, 0), 1.6 / grid.dx, sigmaY=1.6 / grid.dz)
-    halo = 4 * around * (1 - inside) * np.float32(lesion.halo)
-    tissue.echo += halo + inside * (lesion.echo + texture - tissue.echo).astype(np.float32)
-    tissue.specular *= 1 - inside
-    sharp = soft_mask(grid, lesion.outline, 0.25)
-    facing = np.abs(np.gradient(sharp, axis=0)) / grid.dz * 0.6  # top and bottom face the beam
-    tissue.specular += np.float32(0.22 * lesion.capsule) * facing.astype(np.float32)
-    rows, columns = np.nonzero(inside > 0.8)
-    for _ in range(lesion.calcifications if rows.size else 0):
-        spot = rng.integers(rows.size)
-        tissue.specular[rows[spot], columns[spot]] += np.float32(rng.uniform(2, 5))
-    behind = -lesion.posterior / (2 * lesion.half[1])  # dB/mm inside makes the level behind
-    tissue.attenuation += np.float32(behind) * inside
-    tissue.outlines.append(lesion.outline)

@@ -124,8 +124,16 @@ def _text(rng: np.random.Generator, image: np.ndarray) -> str:
 
 
 def png(array: np.ndarray) -> bytes:
-    """Encode an array as PNG; a quick compression level, since speckle hardly compresses."""
-    return cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    """Encode an image as PNG, or a bool mask as 1-bit PNG (the mode of BUSI's own masks).
+
+    Entropy coding alone: speckle holds no repeats that a search would find.
+    """
+    if array.dtype == bool:
+        options = [cv2.IMWRITE_PNG_BILEVEL, 1]
+        array = array.astype(np.uint8) * 255
+    else:
+        options = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    return cv2.imencode(".png", array, options)[1].tobytes()
 
 
 def broken_files(
@@ -136,7 +144,7 @@ def broken_files(
     ``rgba`` and ``sixteen_bit`` can be decoded, to the same grey image; the others cannot be used.
     """
     good = png(image)
-    mask = png(masks[0].astype(np.uint8) * 255)
+    mask = png(masks[0])
     content = {
         "truncated": good[: len(good) // 2],
         "zero_byte": b"",
@@ -146,6 +154,6 @@ def broken_files(
         "mis_sized": good,
     }
     if fault == "mis_sized":
-        mask = png(masks[0][:-7, :-11].astype(np.uint8) * 255)
+        mask = png(masks[0][:-7, :-11])
     files = {f"{stem}.png": content[fault]} if fault in content else {}
     return files | {f"{stem}_mask.png": mask}
