@@ -1,0 +1,136 @@
+"""The vectorised cluster bootstrap against a literal loop over resamples, and its invariances."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_metrics import predictions, with_scikit_learn
+
+from busi_utils.bootstrap import (
+    bootstrap_difference,
+    bootstrap_metrics,
+    bootstrap_models,
+    bootstrap_replicates,
+    percentile_intervals,
+    resampled_weights,
+)
+
+N = 120
+GROUPS = np.random.default_rng(0).integers(0, 70, N)
+
+
+def test_replicates_equal_a_literal_loop_that_stacks_the_drawn_groups():
+    y, p = predictions(N, seed=1, decimals=2)
+    ours = bootstrap_replicates(y, {"m": p}, GROUPS, seed=5, n_replicates=12)["m"]
+    weights = np.concatenate(list(resampled_weights(GROUPS, 5, 12)), axis=1)
+    for replicate in range(12):
+        drawn = np.repeat(np.arange(N), weights[:, replicate].astype(int))
+        expected = with_scikit_learn(y[drawn], p[drawn], np.ones(len(drawn)))
+        for name, value in expected.items():
+            got = ours[name].iloc[replicate + 1]
+            np.testing.assert_allclose(got, value, atol=1e-10, err_msg=name)
+
+
+def test_interval_is_the_percentiles_of_the_replicates_and_row_zero_the_value():
+    y, p = predictions(N, seed=2)
+    replicates = bootstrap_replicates(y, {"m": p}, GROUPS, seed=5, n_replicates=300)["m"]
+    table = bootstrap_metrics(y, p, GROUPS, seed=5, n_replicates=300).set_index("metric")
+    assert list(table.columns) == ["value", "low", "high"]
+    drawn = replicates["accuracy"].iloc[1:]
+    assert table.loc["accuracy", "value"] == np.mean(p.argmax(axis=1) == y)
+    assert table.loc["accuracy", "low"] == pytest.approx(np.percentile(drawn, 2.5))
+    assert table.loc["accuracy", "high"] == pytest.approx(np.percentile(drawn, 97.5))
+
+
+def test_whole_groups_are_drawn_as_many_as_there_are():
+    weights = np.concatenate(list(resampled_weights(GROUPS, 3, 500)), axis=1)
+    assert weights.shape == (N, 500)
+    counts = pd.DataFrame(weights).groupby(GROUPS)
+    assert (counts.nunique() == 1).all(axis=None)  # images of a group share their weight
+    one_each = counts.first()
+    assert (one_each.sum() == one_each.shape[0]).all()
+    size = one_each.shape[0]
+    variance = one_each.to_numpy().var()  # multinomial: mean 1, variance 1 - 1 / groups
+    assert variance == pytest.approx(1 - 1 / size, rel=0.03)
+
+
+def test_chunks_bound_memory_but_do_not_change_the_draws():
+    whole = np.concatenate(list(resampled_weights(GROUPS, 3, 50)), axis=1)
+    for values in (N * 7, N * 50, 1):
+        parts = list(resampled_weights(GROUPS, 3, 50, chunk_values=values))
+        assert max(part.size for part in parts) <= max(values, N)
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_neither_the_order_of_images_nor_the_names_of_groups_matter(seed):
+    y, p = predictions(N, seed, decimals=2)
+    order = np.random.default_rng(seed).permutation(N)
+    names = np.array([f"group {g:03d}" for g in GROUPS])
+    a = bootstrap_metrics(y, p, GROUPS, seed=1, n_replicates=50)
+    b = bootstrap_metrics(y[order], p[order], names[order], seed=1, n_replicates=50)
+    pd.testing.assert_frame_equal(a, b, rtol=0, atol=1e-12)
+
+
+def test_copies_of_a_group_leave_value_and_interval_as_they_were():
+    """Every image twice in its group is no new evidence; as own groups it would seem to be."""
+    y, p = predictions(N, seed=6)
+    twice = np.tile(np.arange(N), 2)
+    once = bootstrap_metrics(y, p, GROUPS, seed=1, n_replicates=400)
+    doubled = bootstrap_metrics(y[twice], p[twice], GROUPS[twice], seed=1, n_replicates=400)
+    pd.testing.assert_frame_equal(once, doubled, rtol=0, atol=1e-12)
+    naive = bootstrap_metrics(y[twice], p[twice], np.arange(2 * N), seed=1, n_replicates=400)
+    width = (once["high"] - once["low"]).sum()
+    assert (naive["high"] - naive["low"]).sum() < 0.8 * width
+
+
+def test_several_models_share_the_resamples():
+    y, p = predictions(N, seed=7)
+    _, q = predictions(N, seed=8)
+    table = bootstrap_models(y, {"p": p, "q": q}, GROUPS, seed=2, n_replicates=60)
+    assert list(table.columns) == ["model", "metric", "value", "low", "high"]
+    alone = bootstrap_metrics(y, q, GROUPS, seed=2, n_replicates=60)
+    together = table[table["model"] == "q"].drop(columns="model").reset_index(drop=True)
+    pd.testing.assert_frame_equal(together, alone)
+
+
+def test_difference_is_paired():
+    y, p = predictions(N, seed=9)
+    same = bootstrap_difference(y, p, p, GROUPS, seed=3, n_replicates=60)
+    assert (same[["value", "low", "high"]].abs() < 1e-15).all(axis=None)
+    q = np.roll(p, 1, axis=0)
+    ab = bootstrap_difference(y, p, q, GROUPS, seed=3, n_replicates=60).set_index("metric")
+    ba = bootstrap_difference(y, q, p, GROUPS, seed=3, n_replicates=60).set_index("metric")
+    np.testing.assert_allclose(ab["low"], -ba["high"], atol=1e-12)
+    gap = np.mean(p.argmax(1) == y) - np.mean(q.argmax(1) == y)
+    assert ab.loc["accuracy", "value"] == pytest.approx(gap)
+
+
+def test_seeds_are_averaged_as_metrics_not_as_probabilities():
+    y, p = predictions(N, seed=10)
+    q = np.roll(p, 1, axis=0)
+    flagged = np.stack([p, q])[:, :, 2] > 0.4
+    models = {"both": np.stack([p, q]), "p": p, "q": q}
+    verdicts = {"both": flagged, "p": flagged[0], "q": flagged[1]}
+    out = bootstrap_replicates(y, models, GROUPS, 1, n_replicates=30, flagged=verdicts)
+    mean = (out["p"] + out["q"]) / 2
+    pd.testing.assert_frame_equal(out["both"], mean, rtol=0, atol=1e-12)
+
+
+def test_undefined_metrics_have_no_interval_and_rare_gaps_are_left_out():
+    y, p = predictions(60, seed=11, classes=2)
+    table = bootstrap_metrics(y, p, np.arange(60), seed=1, n_replicates=50).set_index("metric")
+    assert table.loc["auc_normal"].isna().all()
+    assert table.loc["macro_auc"].notna().all()
+    frame = pd.DataFrame({"a": [1.0, 1.0, np.nan, 3.0], "b": [np.nan] * 4})
+    limits = percentile_intervals(frame).set_index("metric")
+    assert limits.loc["a", "low"] == pytest.approx(1.05)
+    assert limits.loc["b"].isna().all()
+
+
+def test_groups_must_match_the_images():
+    y, p = predictions(N, seed=1)
+    with pytest.raises(ValueError, match="groups"):
+        bootstrap_metrics(y, p, GROUPS[:-1], seed=1)

@@ -1,0 +1,185 @@
+"""Metrics against scikit-learn with sample weights, their edges and their invariances."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from busi_utils import CLASSES
+from busi_utils.metrics import encode, metrics, weighted_metrics
+from busi_utils.ranking import threshold_at_specificity, weighted_ranking
+
+
+def predictions(n, seed, decimals=6, classes=3):
+    """Informative probabilities, rounded so that ties are common, and labels."""
+    rng = np.random.default_rng(seed)
+    y = np.r_[np.arange(3 - classes, 3), rng.integers(3 - classes, 3, n - classes)]
+    logits = rng.normal(size=(n, 3)) + 1.2 * np.eye(3)[y]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    p = np.round(p, decimals)
+    p[:, 1] = 1 - p[:, 0] - p[:, 2]
+    return y, np.clip(np.round(p, decimals), 0, 1)
+
+
+def with_scikit_learn(y, p, w):
+    """The same metrics by scikit-learn, one weighting, classes present only."""
+    present = [c for c in range(3) if w[y == c].sum() > 0]
+    called = p.argmax(axis=1)
+    options = {"labels": present, "sample_weight": w, "zero_division": np.nan}
+    out = {
+        "accuracy": sk.accuracy_score(y, called, sample_weight=w),
+        "balanced_accuracy": sk.recall_score(y, called, average="macro", **options),
+        "macro_f1": sk.f1_score(y, called, average="macro", **options),
+        "brier": np.average(((p - np.eye(3)[y]) ** 2).sum(axis=1), weights=w),
+    }
+    for c in present:
+        name = CLASSES[c]
+        out[f"recall_{name}"] = sk.recall_score(y == c, called == c, sample_weight=w)
+        out[f"precision_{name}"] = sk.precision_score(
+            y == c, called == c, sample_weight=w, zero_division=np.nan
+        )
+        out[f"auc_{name}"] = sk.roc_auc_score(y == c, p[:, c], sample_weight=w)
+        out[f"auprc_{name}"] = sk.average_precision_score(y == c, p[:, c], sample_weight=w)
+    out["macro_auc"] = np.mean([out[f"auc_{CLASSES[c]}"] for c in present])
+    out["macro_auprc"] = np.mean([out[f"auprc_{CLASSES[c]}"] for c in present])
+    fpr, tpr, _ = sk.roc_curve(y == 2, p[:, 2], sample_weight=w, drop_intermediate=False)
+    out["sensitivity_at_90_specificity"] = tpr[fpr <= 0.1 + 1e-12].max()
+    return out | {"ece": literal_ece(y, p, w)}
+
+
+def literal_ece(y, p, w, bins=15):
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
+    total = 0.0
+    for b in range(bins):
+        inside = (confidence > b / bins) & (confidence <= (b + 1) / bins)
+        if w[inside].sum() > 0:
+            accuracy = np.average(right[inside], weights=w[inside])
+            gap = abs(accuracy - np.average(confidence[inside], weights=w[inside]))
+            total += w[inside].sum() / w.sum() * gap
+    return total
+
+
+@pytest.mark.parametrize("decimals", [6, 2, 1])
+@pytest.mark.parametrize("classes", [3, 2])
+@pytest.mark.parametrize("whole", [True, False])
+def test_weighted_metrics_equal_scikit_learn(decimals, classes, whole):
+    y, p = predictions(90, seed=decimals, decimals=decimals, classes=classes)
+    rng = np.random.default_rng(1)
+    weights = rng.integers(0, 4, (90, 6)) if whole else rng.random((90, 6)) + 0.1
+    ours = weighted_metrics(y, p, weights)
+    for column in range(weights.shape[1]):
+        for name, value in with_scikit_learn(y, p, weights[:, column].astype(float)).items():
+            np.testing.assert_allclose(ours[name][column], value, atol=1e-10, err_msg=name)
+
+
+def test_one_image_one_count_equals_scikit_learn_and_brier_its_multiclass_score():
+    y, p = predictions(200, seed=0)
+    ours = metrics(y, p)
+    for name, value in with_scikit_learn(y, p, np.ones(200)).items():
+        assert ours[name] == pytest.approx(value, abs=1e-10), name
+    assert ours["brier"] == pytest.approx(
+        sk.brier_score_loss(y, p / p.sum(axis=1, keepdims=True), scale_by_half=False), abs=1e-5
+    )
+    assert ours["macro_auc"] == pytest.approx(
+        sk.roc_auc_score(y, p / p.sum(axis=1, keepdims=True), multi_class="ovr"), abs=1e-5
+    )
+
+
+def test_an_absent_class_is_nan_and_left_out_of_the_means():
+    y, p = predictions(80, seed=3, classes=2)
+    assert 0 not in y
+    ours = metrics(y, p)
+    for name in ("recall_normal", "precision_normal", "auc_normal", "auprc_normal"):
+        assert np.isnan(ours[name])
+    assert ours["macro_auc"] == (ours["auc_benign"] + ours["auc_malignant"]) / 2
+    assert ours["balanced_accuracy"] == (ours["recall_benign"] + ours["recall_malignant"]) / 2
+    assert (p.argmax(axis=1) == 0).any()  # and calling an image normal counts as an error
+    assert ours["accuracy"] == np.mean(p.argmax(axis=1) == y)
+
+
+def test_a_single_class_has_accuracy_but_no_ranking():
+    ours = metrics(np.array([1, 1]), np.array([[0.1, 0.8, 0.1], [0.6, 0.2, 0.2]]))
+    assert ours["accuracy"] == 0.5
+    assert np.isnan(ours["macro_auc"])
+    assert np.isnan(ours["sensitivity_at_90_specificity"])
+
+
+def test_a_threshold_from_elsewhere_gives_sensitivity_and_specificity():
+    y, p = predictions(120, seed=4)
+    ours = metrics(y, p, flagged=p[:, 2] >= 0.3)
+    assert ours["sensitivity_at_threshold"] == pytest.approx(np.mean(p[y == 2, 2] >= 0.3))
+    assert ours["specificity_at_threshold"] == pytest.approx(np.mean(p[y != 2, 2] < 0.3))
+    assert "sensitivity_at_threshold" not in metrics(y, p)
+
+
+def test_the_threshold_is_the_lowest_that_keeps_the_specificity():
+    negatives = np.arange(10) / 10
+    score = np.r_[negatives, 0.85, 0.95]
+    positive = np.r_[np.zeros(10, bool), True, True]
+    assert threshold_at_specificity(positive, score, 0.9) == 0.85
+    assert threshold_at_specificity(positive, score, 0.8) == 0.8
+    everyone = threshold_at_specificity(np.zeros(3, bool), np.ones(3))
+    assert everyone > 1.0  # no attained score separates: flag nobody
+
+
+def test_roc_reading_on_training_scores_agrees_with_the_threshold():
+    y, p = predictions(150, seed=8, decimals=2)
+    threshold = threshold_at_specificity(y == 2, p[:, 2])
+    reading = metrics(y, p)["sensitivity_at_90_specificity"]
+    assert reading == pytest.approx(np.mean(p[y == 2, 2] >= threshold))
+
+
+scores = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 3)), min_size=2, max_size=30
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scores)
+def test_auc_with_ties_and_weights_is_the_mann_whitney_statistic(rows):
+    positive, score, weight = (np.array(column) for column in zip(*rows, strict=True))
+    auc, _, _ = weighted_ranking(positive, score.astype(float), weight[:, None].astype(float))
+    a, b = np.flatnonzero(positive), np.flatnonzero(~positive)
+    above = (score[a][:, None] > score[b]) + 0.5 * (score[a][:, None] == score[b])
+    pairs = weight[a][:, None] * weight[b]
+    if pairs.sum() == 0:
+        assert np.isnan(auc[0])
+    else:
+        assert auc[0] == pytest.approx((above * pairs).sum() / pairs.sum(), abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(5, 40))
+def test_order_and_whole_weights_do_not_matter(seed, n):
+    """Permuting images changes nothing; weight 2 is the same as the image standing there twice."""
+    y, p = predictions(n, seed, decimals=2)
+    rng = np.random.default_rng(seed)
+    order, weight = rng.permutation(n), rng.integers(1, 4, n)
+    plain = metrics(y, p)
+    assert metrics(y[order], p[order]) == pytest.approx(plain, abs=1e-12, nan_ok=True)
+    repeated = metrics(np.repeat(y, weight), np.repeat(p, weight, axis=0))
+    weighted = {k: v[0] for k, v in weighted_metrics(y, p, weight[:, None]).items()}
+    assert weighted == pytest.approx(repeated, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("y", "p", "words"),
+    [
+        ([0, 1], [[1, 0, 0]], "must be"),
+        ([0, 3], [[1, 0, 0], [0, 1, 0]], "integers"),
+        ([0.0, 1.0], [[1, 0, 0], [0, 1, 0]], "integers"),
+        ([0, 1], [[1, 0, 0], [0, np.nan, 0]], "between 0 and 1"),
+        ([0, 1], [[1, 0, 0], [0, 0.9, 0]], "sum to 1"),
+        ([], np.zeros((0, 3)), "must be"),
+    ],
+)
+def test_what_is_no_prediction_is_refused(y, p, words):
+    with pytest.raises(ValueError, match=words):
+        metrics(np.array(y), np.array(p))
+
+
+def test_encode_follows_the_order_of_the_classes_and_refuses_others():
+    assert encode(np.array(["malignant", "normal", "benign"])).tolist() == [2, 0, 1]
+    with pytest.raises(ValueError, match="tumour"):
+        encode(np.array(["tumour"]))
