@@ -51,7 +51,7 @@ def draw_lesion(
         outline=np.clip(outline, 0, (grid.width, grid.depth)),
         half=half,
         echo=float(np.clip(rng.normal(-17, 4), -28, -9)),
-        posterior=float(6 - 20 * behind + rng.normal(0, 1.5)),
+        posterior=float(6 - 18 * behind + rng.normal(0, 3)),
         texture=float(0.8 + 2.2 * inside),
         edge=float(0.12 + 0.45 * edge),
         halo=float(5 * edge),
