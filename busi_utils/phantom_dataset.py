@@ -65,12 +65,12 @@ def write_phantom_dataset(
     folder = Path(folder).resolve()
     parameters = _parameters(counts, seed, scanner, plant, broken)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{folder.name}.lock"):
-            record = _own_record(folder)
-            if record.get("parameters") != parameters or not _complete(folder, record):
-                _replace(folder, parameters)
-            return pd.read_csv(folder / _LEDGER, keep_default_na=False)
+        if not _complete(folder, parameters):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.parent / f".{folder.name}.lock"):
+                if not _complete(folder, parameters):  # another run may have written it meanwhile
+                    _replace(folder, parameters)
+        return pd.read_csv(folder / _LEDGER, keep_default_na=False)
     except OSError as error:
         raise StudyError(
             f"The phantom data set {folder} could not be written ({error.strerror or error}): "
@@ -99,30 +99,37 @@ def _parameters(
 
 
 def _own_record(folder: Path) -> dict[str, Any]:
-    """Read ``phantom.json``; refuse a folder that holds anything but our own files."""
+    """Read ``phantom.json``; nothing is an empty record, and a folder of others is refused."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return {}
-    refusal = f"{folder} holds files that the phantom generator did not write"
-    advice = "name an empty or a new folder, for nothing is ever overwritten there."
+        return {"parameters": {}, "files": {}}
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        known = set(record["files"]) | {_RECORD}
+        return {"parameters": dict(record["parameters"]), "files": dict(record["files"])}
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StudyError(f"{refusal}: {advice}") from error
-    found = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
-    if foreign := sorted(set(found) - known):
-        raise StudyError(f"{refusal} (first: {foreign[0]}): {advice}")
-    return record
+        raise _refusal(folder, "phantom.json is absent or unreadable") from error
 
 
-def _complete(folder: Path, record: dict[str, Any]) -> bool:
-    """Tell whether every recorded file is there with its recorded size in bytes."""
+def _refusal(folder: Path, why: str) -> StudyError:
+    return StudyError(
+        f"{folder} holds files that the phantom generator did not write ({why}): name an empty or "
+        "a new folder, for nothing of yours is ever overwritten."
+    )
+
+
+def _complete(folder: Path, parameters: dict[str, Any]) -> bool:
+    """Tell whether the set of these parameters is there, every file with its size in bytes."""
+    record = _own_record(folder)
     paths = {name: folder / name for name in record["files"]}
-    return all(p.is_file() and p.stat().st_size == record["files"][n] for n, p in paths.items())
+    sound = all(p.is_file() and p.stat().st_size == record["files"][n] for n, p in paths.items())
+    return sound and record["parameters"] == parameters
 
 
 def _replace(folder: Path, parameters: dict[str, Any]) -> None:
     """Build the set in a hidden sibling, then swap: the folder is never seen half written."""
+    known = {*_own_record(folder)["files"], _RECORD}
+    found = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+    if foreign := sorted(set(found) - known):
+        raise _refusal(folder, f"first: {foreign[0]}")
     part = folder.parent / f".{folder.name}.part"
     shutil.rmtree(part, ignore_errors=True)
     try:
