@@ -48,7 +48,7 @@ def make_folds(table: pd.DataFrame, cohort: str) -> pd.DataFrame:
     if (units < FOLDS).any():
         raise StudyError(
             f"Cohort {cohort}: class {units.idxmin()} has only {units.min()} independent images, "
-            f"but {FOLDS} folds need {FOLDS}: add images or leave this cohort out."
+            f"but {FOLDS} folds need {FOLDS} of each class: add images."
         )
     ordered = table[COLUMNS].sort_values("image_id")
     kind = StratifiedGroupKFold if is_grouped(cohort) else StratifiedKFold

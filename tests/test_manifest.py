@@ -1,0 +1,207 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from small_busi import COUNTS, encode, small_images, texture, write_small_busi
+
+from busi_utils import manifest as manifest_module
+from busi_utils import published
+from busi_utils.cohorts import build_cohorts, cohort_files
+from busi_utils.errors import StudyError
+from busi_utils.images import pixel_sha256, read_grey
+from busi_utils.manifest import COLUMNS, exclusions, read_duplicates, read_manifest
+from busi_utils.paths import Workspace
+from busi_utils.prepare import prepare_data
+
+
+@pytest.fixture
+def busi(tmp_path):
+    return write_small_busi(tmp_path / "busi")
+
+
+@pytest.fixture
+def facts(tmp_path, monkeypatch):
+    """Let published lists say something of the small images."""
+    said = {"benign (3)": "axilla", "malignant (2)": "needle", "normal (1)": "multiclass"}
+    shared = {"benign (2)": "benign (1)", "malignant (5)": "malignant (6)"}
+    rows = [
+        (pixel_sha256(grey), name, shared.get(name, name), said.get(name, ""), "", name[-2] != "4")
+        for name, grey in small_images().items()
+    ]
+    columns = ["sha256", "image_id", "group", "objection", "annotation", "curated"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.to_csv(tmp_path / "facts.csv", index=False)
+    monkeypatch.setattr(published, "FACTS", tmp_path / "facts.csv")
+    return table
+
+
+def _results(workspace):
+    return {path.name: path.read_bytes() for path in sorted(workspace.results.iterdir())}
+
+
+def test_the_manifest_tells_every_image(busi, tmp_path):
+    prepared = prepare_data({"busi": busi}, "phantom", Workspace(tmp_path))
+    table = read_manifest("phantom", Workspace(tmp_path))
+    pd.testing.assert_frame_equal(table, prepared.manifest)
+    assert list(table.columns) == list(COLUMNS)
+    assert table["label"].value_counts().to_dict() == COUNTS
+    row = table.set_index("image_id").loc["benign (1)"]
+    assert (row["path"], row["source"]) == ("benign/benign (1).png", "busi")
+    assert (row["width"], row["height"], row["n_masks"]) == (120, 96, 1)
+    assert row["lesion_fraction"] == round(24 * 30 / (120 * 96), 6)
+    assert row["sha256"] == pixel_sha256(read_grey(busi / row["path"]))
+    twins = table[table["duplicate_group"] == row["duplicate_group"]]
+    assert twins["image_id"].tolist() == ["benign (1)", "benign (2)"]
+    assert twins["excluded_because"].tolist() == ["", "duplicate of benign (1)"]
+    pairs = read_duplicates("phantom", Workspace(tmp_path))
+    assert ["benign (1)", "benign (2)", "exact", 1.0] in pairs.to_numpy().tolist()
+
+
+@pytest.mark.parametrize(("mode", "backwards"), [("RGB", False), ("RGBA", True), ("L", True)])
+def test_encoding_and_file_order_change_nothing(busi, facts, tmp_path, mode, backwards):
+    one, other = Workspace(tmp_path / "one"), Workspace(tmp_path / "other")
+    prepare_data({"busi": busi}, "busi", one)
+    copy = write_small_busi(tmp_path / "copy", mode, backwards=backwards)
+    prepare_data({"busi": copy}, "busi", other)
+    assert _results(one) == _results(other)
+    assert len(_results(one)) == 8
+
+
+def test_a_second_source_joins_the_groups_of_the_first(busi, tmp_path):
+    mirror = write_small_busi(tmp_path / "mirror", "RGB")
+    sources = {"busi": busi, "kaggle": mirror}
+    table = prepare_data(sources, "busi", Workspace(tmp_path)).manifest.set_index("image_id")
+    assert len(table) == 2 * sum(COUNTS.values())
+    for name in small_images():
+        first, second = table.loc[name], table.loc[f"kaggle/{name}"]
+        assert first["duplicate_group"] == second["duplicate_group"]
+        assert second["excluded_because"].startswith("duplicate of")
+    files = cohort_files("raw", table.reset_index(), sources)
+    assert files["path"].str.startswith(str(mirror)).sum() == sum(COUNTS.values())
+
+
+def test_a_twin_in_another_class_excludes_the_group(busi, tmp_path):
+    shutil.copy(busi / "benign" / "benign (1).png", busi / "malignant" / "malignant (1).png")
+    prepared = prepare_data({"busi": busi}, "phantom", Workspace(tmp_path))
+    table = prepared.manifest
+    crossing = table["image_id"].isin(["benign (1)", "benign (2)", "malignant (1)"])
+    assert (table["cross_class"] == crossing).all()
+    assert ((table["excluded_because"] == "cross-class duplicates") == crossing).all()
+    assert not prepared.folds["grouped"]["image_id"].isin(table.loc[crossing, "image_id"]).any()
+
+
+def _rows(**columns):
+    table = {"cross_class": False, "annotated": False, "width": 10, "height": 10, **columns}
+    return pd.DataFrame(table)
+
+
+def test_one_image_stands_for_its_group():
+    table = _rows(
+        image_id=["a (1)", "a (2)", "a (3)", "b (1)", "b (2)", "c (1)", "c (2)"],
+        duplicate_group=["a"] * 3 + ["b"] * 2 + ["c"] * 2,
+        annotated=[True, False, False, True, True, False, False],
+        width=[90, 20, 30, 10, 11, 10, 10],
+    )
+    reasons = exclusions(table, pd.Series([""] * 7))
+    assert reasons.tolist() == [
+        "duplicate of a (3)", "duplicate of a (3)", "", "duplicate of b (2)", "", "",
+        "duplicate of c (1)",
+    ]  # fmt: skip
+
+
+def test_an_objection_excludes_the_whole_group():
+    table = _rows(image_id=["a", "b", "c", "d"], duplicate_group=["x", "x", "y", "z"])
+    reasons = exclusions(table, pd.Series(["", "axilla", "needle", "multiclass"]))
+    assert reasons.tolist() == [
+        "duplicate of axilla image b (Pawłowska 2023)",
+        "axilla (Pawłowska 2023)",
+        "needle (Pawłowska 2023)",
+        "",
+    ]
+
+
+def test_cohorts_follow_their_definitions(busi, facts, tmp_path):
+    prepared = prepare_data({"busi": busi}, "busi", Workspace(tmp_path))
+    cohorts = {name: set(table["image_id"]) for name, table in prepared.folds.items()}
+    everything = set(small_images())
+    assert cohorts["clean"] == everything - {"benign (2)", "benign (3)", "malignant (2)"}
+    assert cohorts["grouped"] == cohorts["raw"] == everything
+    assert cohorts["raw_with_masks"] == everything | {f"{name}_mask" for name in everything}
+    dropped = {"benign (3)", "malignant (2)", "normal (1)", "benign (2)", "malignant (6)"}
+    assert cohorts["pawlowska"] == everything - dropped
+    assert prepared.folds["pawlowska"]["group"].is_unique
+    fours = {"benign (4)", "malignant (4)", "normal (4)"}
+    assert cohorts["curated450"] == everything - fours - {"benign (2)"}
+
+
+def test_data_without_published_facts_have_no_published_cohorts(busi, tmp_path):
+    prepared = prepare_data({"busi": busi}, "phantom", Workspace(tmp_path))
+    assert set(prepared.folds) == {"clean", "grouped", "raw", "raw_with_masks"}
+    with pytest.raises(StudyError, match=r"No cohort 'pawlowska' .* choose clean, grouped"):
+        cohort_files("pawlowska", prepared.manifest, {"busi": busi})
+
+
+def test_cohort_files_hold_the_pixels_they_name(busi, tmp_path):
+    manifest = prepare_data({"busi": busi}, "phantom", Workspace(tmp_path)).manifest
+    files = cohort_files("raw_with_masks", manifest, {"busi": busi})
+    assert list(files.columns) == ["image_id", "label", "group", "path", "sha256"]
+    assert files["image_id"].is_unique
+    assert [pixel_sha256(read_grey(path)) for path in files["path"]] == files["sha256"].tolist()
+    with pytest.raises(StudyError, match="does not exist"):
+        build_cohorts(manifest, {"busi": tmp_path / "nowhere"})
+
+
+def test_a_manifest_of_the_same_images_is_kept(busi, tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path / "work")
+    first = prepare_data({"busi": busi}, "phantom", workspace)
+    written = _results(workspace)
+    monkeypatch.delattr(manifest_module, "_group")
+    again = prepare_data({"busi": write_small_busi(tmp_path / "b", "RGB")}, "phantom", workspace)
+    pd.testing.assert_frame_equal(again.manifest, first.manifest)
+    assert _results(workspace) == written
+
+
+def test_other_images_never_replace_what_results_rest_on(busi, tmp_path):
+    workspace = Workspace(tmp_path / "work")
+    prepare_data({"busi": busi}, "phantom", workspace)
+    written = _results(workspace)
+    Image.fromarray(texture(99)).save(busi / "normal" / "normal (7).png")
+    with pytest.raises(StudyError, match=r"made for other images"):
+        prepare_data({"busi": busi}, "phantom", workspace)
+    assert _results(workspace) == written
+
+
+def test_all_bad_files_come_in_one_message_and_nothing_is_written(busi, tmp_path):
+    (busi / "benign" / "benign (4).png").write_bytes(b"")
+    (busi / "normal" / "normal (2).png").write_text("not an image")
+    content = (busi / "normal" / "normal (3).png").read_bytes()
+    (busi / "normal" / "normal (3).png").write_bytes(content[:1500])
+    Image.fromarray(np.full((96, 120), 40000, np.uint16)).save(busi / "normal" / "normal (4).png")
+    Image.new("1", (5, 5)).save(busi / "malignant" / "malignant (1)_mask.png")
+    encode(texture(7), "RGBA").save(busi / "normal" / "normal (5).png")
+    with pytest.raises(StudyError) as error:
+        prepare_data({"busi": busi}, "phantom", Workspace(tmp_path / "work"))
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith("5 problems in the data, nothing was written")
+    for name, fault in [
+        ("benign (4).png", "empty"),
+        ("normal (2).png", "not an image"),
+        ("normal (3).png", "truncated"),
+        ("normal (4).png", "8 bits"),
+        ("malignant (1)_mask.png", "5x5 pixels but its image is 120x96"),
+    ]:
+        assert any(name in line and fault in line for line in lines[1:]), name
+    assert not (tmp_path / "work" / "results").exists()
+
+
+def test_missing_or_cut_manifests_are_told(busi, tmp_path):
+    workspace = Workspace(tmp_path)
+    for read in (read_manifest, read_duplicates):
+        with pytest.raises(StudyError, match="run notebook 01"):
+            read("busi", workspace)
+    workspace.results.mkdir()
+    workspace.manifest("busi").write_text("image_id,label\n")
+    with pytest.raises(StudyError, match="lacks source, path"):
+        read_manifest("busi", workspace)
