@@ -71,6 +71,12 @@ def test_an_image_depends_on_its_own_place_and_label_only():
     assert whole[0].image.shape != part[0].image.shape or (whole[0].image != part[0].image).any()
 
 
+def test_classes_do_not_share_their_random_numbers():
+    groups = [render_phantoms([label] * 4, seed=3) for label in ("benign", "normal")]
+    ratios = np.array([[p.image.shape[1] / p.image.shape[0] for p in group] for group in groups])
+    assert (np.abs(ratios[0] - ratios[1]) > 0.01).any()  # drawn first, whatever the class
+
+
 def test_images_and_masks_have_the_promised_form(benign):
     images = benign + render_phantoms(["normal"] * 3, seed=5)
     assert len({p.image.shape for p in images}) > COUNT // 2  # sizes vary

@@ -129,11 +129,16 @@ def test_marks_are_bright_small_and_leave_the_input_alone():
         assert "calipers" not in marks or phantom.masks
 
 
-def test_annotation_share_follows_the_class(tmp_path):
+def test_annotations_follow_the_class_and_pass_on_to_twins(tmp_path):
     ledger = write_phantom_dataset(tmp_path / "set", {"benign": 60, "normal": 60}, seed=0)
     marked = ledger[ledger["fault"].isin(["text", "calipers"])].drop_duplicates("image_id")
     share = marked.groupby("label")["image_id"].count()
     assert share["benign"] > 3 * share.get("normal", 0)
+    names = set(marked["image_id"])
+    heirs = ledger[ledger["twin_of"].isin(names)]
+    assert len(heirs)
+    assert "cropped" not in set(heirs["fault"])
+    assert set(heirs["image_id"]) <= names
 
 
 def test_several_masks_are_noted(planted):
