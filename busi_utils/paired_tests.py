@@ -15,7 +15,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from .metrics import MALIGNANT, check_predictions
 
-
 _COLUMNS = [
     "model_a",
     "model_b",
@@ -176,7 +175,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def compare_all(models: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """All pairs of models: McNemar on accuracy, DeLong on malignant-versus-rest AUC, each with Holm.
+    """All pairs of models: McNemar on accuracy, DeLong on malignant-versus-rest AUC, with Holm.
 
     Parameters
     ----------
