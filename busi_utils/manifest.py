@@ -14,7 +14,7 @@ from .errors import StudyError
 from .images import pixel_sha256, read_grey, read_mask
 from .paths import Workspace
 from .published import SOURCE, facts_of
-from .sources import SourceImage, find_images, raise_problems
+from .sources import SourceImage, raise_problems, scan_sources
 
 _MEASURES = ("width", "height", "n_masks", "lesion_fraction")
 FOUND = ("image_id", "label", "source", "path", "sha256", *_MEASURES)
@@ -88,14 +88,14 @@ def audit_sources(sources: Mapping[str, str | Path], dataset: str, workspace: Wo
     Parameters
     ----------
     sources : mapping of str to path
-        Name and folder of each source, the reference first (`sources.find_images`).
+        Name and folder of each source, the reference first (see `sources.find_images`).
 
     Raises
     ------
     StudyError
         One message with every problem found in all files.
     """
-    found, greys = _read_all(find_images(sources))
+    found, greys = _read_all(*scan_sources(sources))
     kept, pairs_file = workspace.manifest(dataset), duplicates_path(dataset, workspace)
     if kept.is_file() and pairs_file.is_file():
         manifest = read_manifest(dataset, workspace)
@@ -113,8 +113,10 @@ def audit_sources(sources: Mapping[str, str | Path], dataset: str, workspace: Wo
     return Audit(manifest.assign(excluded_because=exclusions(manifest, objections)), pairs)
 
 
-def _read_all(images: Sequence[SourceImage]) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Return the columns `FOUND` and the grey pixels by identity."""
+def _read_all(
+    images: Sequence[SourceImage], problems: list[str]
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return the columns `FOUND` and the grey pixels by identity; stop if there are problems."""
 
     def read(image: SourceImage) -> tuple[dict, np.ndarray] | str:
         try:
@@ -137,7 +139,7 @@ def _read_all(images: Sequence[SourceImage]) -> tuple[pd.DataFrame, dict[str, np
 
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(read, images))
-    raise_problems([result for result in results if isinstance(result, str)])
+    raise_problems(problems + [result for result in results if isinstance(result, str)])
     found = pd.DataFrame([row for row, _ in results], columns=list(FOUND))
     text = [name for name in FOUND if name not in _TYPES]
     greys = {row["sha256"]: grey for row, grey in results}

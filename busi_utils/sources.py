@@ -84,6 +84,13 @@ def find_images(sources: Mapping[str, str | Path]) -> list[SourceImage]:
     StudyError
         One message with every problem of layout and naming found in all sources.
     """
+    images, problems = scan_sources(sources)
+    raise_problems(problems)
+    return images
+
+
+def scan_sources(sources: Mapping[str, str | Path]) -> tuple[list[SourceImage], list[str]]:
+    """Return what `find_images` returns, and the problems instead of an exception."""
     images: list[SourceImage] = []
     problems: list[str] = []
     if not sources:
@@ -95,8 +102,7 @@ def find_images(sources: Mapping[str, str | Path]) -> list[SourceImage]:
     if not problems:
         empty = [label for label in CLASSES if label not in {image.label for image in images}]
         problems += [f"no source holds an image of class {label}" for label in empty]
-    raise_problems(problems)
-    return images
+    return images, problems
 
 
 def raise_problems(problems: list[str]) -> None:

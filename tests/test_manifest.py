@@ -181,15 +181,17 @@ def test_all_bad_files_come_in_one_message_and_nothing_is_written(busi, tmp_path
     Image.fromarray(np.full((96, 120), 40000, np.uint16)).save(busi / "normal" / "normal (4).png")
     Image.new("1", (5, 5)).save(busi / "malignant" / "malignant (1)_mask.png")
     encode(texture(7), "RGBA").save(busi / "normal" / "normal (5).png")
+    (busi / "benign" / "benign (6).png").unlink()
     with pytest.raises(StudyError) as error:
         prepare_data({"busi": busi}, "phantom", Workspace(tmp_path / "work"))
     lines = str(error.value).splitlines()
-    assert lines[0].startswith("5 problems in the data, nothing was written")
+    assert lines[0].startswith("6 problems in the data, nothing was written")
     for name, fault in [
         ("benign (4).png", "empty"),
         ("normal (2).png", "not an image"),
         ("normal (3).png", "truncated"),
         ("normal (4).png", "8 bits"),
+        ("benign (6)_mask.png", "not there"),
         ("malignant (1)_mask.png", "5x5 pixels but its image is 120x96"),
     ]:
         assert any(name in line and fault in line for line in lines[1:]), name
