@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_metrics import predictions, with_scikit_learn
+from test_metrics import predictions
 
+from busi_utils.bench_statistics import bench_bootstrap, bench_delong, scikit_learn_metrics
 from busi_utils.bootstrap import (
     bootstrap_difference,
     bootstrap_metrics,
@@ -26,7 +27,7 @@ def test_replicates_equal_a_literal_loop_that_stacks_the_drawn_groups():
     weights = np.concatenate(list(resampled_weights(GROUPS, 5, 12)), axis=1)
     for replicate in range(12):
         drawn = np.repeat(np.arange(N), weights[:, replicate].astype(int))
-        expected = with_scikit_learn(y[drawn], p[drawn], np.ones(len(drawn)))
+        expected = scikit_learn_metrics(y[drawn], p[drawn])
         for name, value in expected.items():
             got = ours[name].iloc[replicate + 1]
             np.testing.assert_allclose(got, value, atol=1e-10, err_msg=name)
@@ -134,3 +135,11 @@ def test_groups_must_match_the_images():
     y, p = predictions(N, seed=1)
     with pytest.raises(ValueError, match="groups"):
         bootstrap_metrics(y, p, GROUPS[:-1], seed=1)
+
+
+def test_the_benchmark_compares_equal_results():
+    small = {"images": 90, "groups": 60, "models": 2, "replicates": 20, "loop_replicates": 2}
+    row = bench_bootstrap(**small)
+    assert row["largest_difference"] < 1e-10
+    assert row["ratio"] == row["reference_seconds"] / row["seconds"]
+    assert bench_delong(images=60, models=3)["largest_difference"] < 1e-10

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from busi_utils import CLASSES
+from busi_utils.bench_statistics import scikit_learn_metrics
 from busi_utils.metrics import encode, metrics, weighted_metrics
 from busi_utils.ranking import threshold_at_specificity, weighted_ranking
 
@@ -22,44 +22,6 @@ def predictions(n, seed, decimals=6, classes=3):
     return y, np.clip(np.round(p, decimals), 0, 1)
 
 
-def with_scikit_learn(y, p, w):
-    """The same metrics by scikit-learn, one weighting, classes present only."""
-    present = [c for c in range(3) if w[y == c].sum() > 0]
-    called = p.argmax(axis=1)
-    options = {"labels": present, "sample_weight": w, "zero_division": np.nan}
-    out = {
-        "accuracy": sk.accuracy_score(y, called, sample_weight=w),
-        "balanced_accuracy": sk.recall_score(y, called, average="macro", **options),
-        "macro_f1": sk.f1_score(y, called, average="macro", **options),
-        "brier": np.average(((p - np.eye(3)[y]) ** 2).sum(axis=1), weights=w),
-    }
-    for c in present:
-        name = CLASSES[c]
-        out[f"recall_{name}"] = sk.recall_score(y == c, called == c, sample_weight=w)
-        out[f"precision_{name}"] = sk.precision_score(
-            y == c, called == c, sample_weight=w, zero_division=np.nan
-        )
-        out[f"auc_{name}"] = sk.roc_auc_score(y == c, p[:, c], sample_weight=w)
-        out[f"auprc_{name}"] = sk.average_precision_score(y == c, p[:, c], sample_weight=w)
-    out["macro_auc"] = np.mean([out[f"auc_{CLASSES[c]}"] for c in present])
-    out["macro_auprc"] = np.mean([out[f"auprc_{CLASSES[c]}"] for c in present])
-    fpr, tpr, _ = sk.roc_curve(y == 2, p[:, 2], sample_weight=w, drop_intermediate=False)
-    out["sensitivity_at_90_specificity"] = tpr[fpr <= 0.1 + 1e-12].max()
-    return out | {"ece": literal_ece(y, p, w)}
-
-
-def literal_ece(y, p, w, bins=15):
-    confidence, right = p.max(axis=1), p.argmax(axis=1) == y
-    total = 0.0
-    for b in range(bins):
-        inside = (confidence > b / bins) & (confidence <= (b + 1) / bins)
-        if w[inside].sum() > 0:
-            accuracy = np.average(right[inside], weights=w[inside])
-            gap = abs(accuracy - np.average(confidence[inside], weights=w[inside]))
-            total += w[inside].sum() / w.sum() * gap
-    return total
-
-
 @pytest.mark.parametrize("decimals", [6, 2, 1])
 @pytest.mark.parametrize("classes", [3, 2])
 @pytest.mark.parametrize("whole", [True, False])
@@ -69,14 +31,14 @@ def test_weighted_metrics_equal_scikit_learn(decimals, classes, whole):
     weights = rng.integers(0, 4, (90, 6)) if whole else rng.random((90, 6)) + 0.1
     ours = weighted_metrics(y, p, weights)
     for column in range(weights.shape[1]):
-        for name, value in with_scikit_learn(y, p, weights[:, column].astype(float)).items():
+        for name, value in scikit_learn_metrics(y, p, weights[:, column].astype(float)).items():
             np.testing.assert_allclose(ours[name][column], value, atol=1e-10, err_msg=name)
 
 
 def test_one_image_one_count_equals_scikit_learn_and_brier_its_multiclass_score():
     y, p = predictions(200, seed=0)
     ours = metrics(y, p)
-    for name, value in with_scikit_learn(y, p, np.ones(200)).items():
+    for name, value in scikit_learn_metrics(y, p).items():
         assert ours[name] == pytest.approx(value, abs=1e-10), name
     assert ours["brier"] == pytest.approx(
         sk.brier_score_loss(y, p / p.sum(axis=1, keepdims=True), scale_by_half=False), abs=1e-5
@@ -84,6 +46,14 @@ def test_one_image_one_count_equals_scikit_learn_and_brier_its_multiclass_score(
     assert ours["macro_auc"] == pytest.approx(
         sk.roc_auc_score(y, p / p.sum(axis=1, keepdims=True), multi_class="ovr"), abs=1e-5
     )
+
+
+def test_ece_by_hand():
+    """Confidences 0.8 (right), 0.8 (wrong) share a bin; 0.6 (right) has its own."""
+    p = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
+    ours = metrics(np.array([0, 2, 2]), p)
+    assert ours["ece"] == pytest.approx(2 / 3 * abs(0.5 - 0.8) + 1 / 3 * abs(1 - 0.6))
+    assert ours["brier"] == pytest.approx((0.06 + 1.46 + 0.24) / 3)
 
 
 def test_an_absent_class_is_nan_and_left_out_of_the_means():

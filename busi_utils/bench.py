@@ -1,0 +1,11 @@
+"""Benchmarks by name: each returns a table of times side by side, taken in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from .bench_statistics import bench_statistics
+
+BENCHES: dict[str, Callable[[], pd.DataFrame]] = {"statistics": bench_statistics}
