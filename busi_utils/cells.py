@@ -1,0 +1,126 @@
+"""A cell of the study: one training run, its files, and whether they are up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import CLASSES
+from .fileio import write_csv, write_json
+from .folds import FOLDS
+from .paths import Workspace
+from .recipes import recipe_of
+
+_HASH_VERSION = 1  # raise when training itself changes
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """(data set, cohort, model, recipe, seed, fold): the unit of work of the study."""
+
+    dataset: str
+    cohort: str
+    model: str
+    recipe: str
+    seed: int
+    fold: int
+
+    def _file(self, workspace: Workspace, kind: str, suffix: str) -> Path:
+        folder = workspace.results / kind / self.dataset / self.cohort / self.model / self.recipe
+        return folder / f"seed{self.seed}_fold{self.fold}{suffix}"
+
+    def predictions(self, workspace: Workspace) -> Path:
+        """File of the test images' predictions."""
+        return self._file(workspace, "predictions", ".csv")
+
+    def validation(self, workspace: Workspace) -> Path:
+        """File of the inner validation images' predictions, for thresholds and temperatures."""
+        return self._file(workspace, "validation", ".csv")
+
+    def record(self, workspace: Workspace) -> Path:
+        """File of the run record, beside the predictions."""
+        return self._file(workspace, "predictions", ".json")
+
+    def __str__(self) -> str:
+        return f"{self.cohort} {self.model} {self.recipe} seed {self.seed} fold {self.fold}"
+
+
+def grid(
+    dataset: str,
+    cohorts: Iterable[str],
+    models: Iterable[str],
+    recipes: Iterable[str],
+    seeds: Iterable[int],
+    folds: Iterable[int] = range(FOLDS),
+) -> list[Cell]:
+    """Return every combination as a list of cells."""
+    return [Cell(dataset, *rest) for rest in product(cohorts, models, recipes, seeds, folds)]
+
+
+def config_hash(cell: Cell, folds: pd.DataFrame, manifest: pd.DataFrame, size: int) -> str:
+    """Return what a cell's predictions depend on, as 16 hexadecimal digits.
+
+    Parameters
+    ----------
+    cell : Cell
+        The run.
+    folds : pd.DataFrame
+        ``image_id, label, group, fold`` of its cohort.
+    manifest : pd.DataFrame
+        Gives the images' pixel hashes.
+    size : int
+        Side of the network input in pixels.
+    """
+    pixels = folds["image_id"].map(manifest.set_index("image_id")["sha256"]).fillna("")
+    table = folds[["image_id", "label", "group", "fold"]].assign(sha256=pixels)
+    content = {
+        "version": _HASH_VERSION,
+        "cell": asdict(cell),
+        "recipe": recipe_of(cell.recipe).as_dict(),
+        "size": size,
+        "folds": table.sort_values("image_id").to_csv(index=False),
+    }
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_done(cell: Cell, expected_hash: str, workspace: Workspace) -> bool:
+    """Whether predictions and a record with the expected configuration hash exist."""
+    record = cell.record(workspace)
+    if not (record.exists() and cell.predictions(workspace).exists()):
+        return False
+    return read_record(cell, workspace).get("config_hash") == expected_hash
+
+
+def read_record(cell: Cell, workspace: Workspace) -> dict[str, Any]:
+    """Return a cell's run record."""
+    return json.loads(cell.record(workspace).read_text(encoding="utf-8"))
+
+
+def prediction_table(
+    image_ids: Sequence[str], labels: Sequence[str], p: np.ndarray
+) -> pd.DataFrame:
+    """Return predictions in the form of the contract: ``image_id, label, p_<class>...``."""
+    table = pd.DataFrame({"image_id": list(image_ids), "label": list(labels)})
+    return table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(CLASSES)})
+
+
+def save_cell(
+    cell: Cell,
+    test: pd.DataFrame,
+    validation: pd.DataFrame,
+    record: dict[str, Any],
+    workspace: Workspace,
+) -> None:
+    """Write a cell's files atomically, the record last: it says that the others are whole."""
+    write_csv(cell.validation(workspace), validation, float_format="%.6f")
+    write_csv(cell.predictions(workspace), test, float_format="%.6f")
+    write_json(cell.record(workspace), record)

@@ -1,0 +1,65 @@
+"""Weights for the demonstration: a backbone pretrained on freshly generated phantoms."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from . import CLASSES
+from .fileio import atomic_path
+from .images import letterbox
+from .models import backbone_of, build_backbone, to_input
+from .paths import CACHE
+from .phantom import render_phantoms
+from .weights import InitialWeights, file_sha256
+
+_SEED = 20_000  # apart from the seeds of the data sets, so that no phantom is seen twice
+_IMAGES = 360
+_EPOCHS = 12
+_VERSION = 1  # raise when the weights change
+
+
+def phantom_weights(model: str, size: int) -> InitialWeights:
+    """Return weights of a backbone trained from scratch to classify fresh phantoms.
+
+    They are made once and kept. Their images share nothing with the data set but the generator.
+
+    Parameters
+    ----------
+    model : str
+        Name in `models.MODELS`.
+    size : int
+        Side of the network input in pixels.
+    """
+    name = f"{model}_{size}_{_VERSION}"
+    path = CACHE / "phantom_weights" / f"{name}.weights.h5"
+    if not path.exists():
+        with atomic_path(path.with_name(f"{name}.tmp.weights.h5")) as temporary:
+            temporary.unlink()  # Keras wants the ending .weights.h5, which mkstemp cannot give
+            whole = temporary.with_name(temporary.stem.split(".")[0] + ".weights.h5")
+            _pretrain(model, size).save_weights(whole)
+            whole.replace(path)
+            temporary.touch()
+    return InitialWeights("phantom", path, file_sha256(path))
+
+
+def _pretrain(model: str, size: int) -> keras.Model:
+    labels = [CLASSES[k % len(CLASSES)] for k in range(_IMAGES)]
+    images = [phantom.image for phantom in render_phantoms(labels, _SEED)]
+    pixels = np.stack([letterbox(image, size) for image in images])
+    pixels = np.concatenate([pixels, pixels[:, :, ::-1]])  # mirror images are as plausible
+    y = np.array([CLASSES.index(label) for label in labels] * 2)
+    keras.utils.set_random_seed(_SEED)
+    backbone = build_backbone(model, size)
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9  # few steps: 0.999 would keep the initial statistics
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    classifier = keras.Model(backbone.input, keras.layers.Dense(len(CLASSES))(pooled))
+    steps = _EPOCHS * -(-len(y) // 32)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    classifier.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    x = to_input(pixels, backbone_of(model).input_range)
+    classifier.fit(x, y, batch_size=32, epochs=_EPOCHS, verbose=0)
+    return backbone

@@ -1,0 +1,104 @@
+"""How a network is trained: every choice is a named field, every variant one change of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from .errors import StudyError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All hyper-parameters of a training run.
+
+    Attributes
+    ----------
+    init : str
+        ``pretrained`` (ImageNet; the phantom study pretrains on phantoms) or ``random``.
+    cut : str
+        What is frozen: everything below ``features`` (the whole backbone), below ``middle`` (the
+        blocks down to 28 x 28), or nothing (``pixels``).
+    input_range : str
+        ``right`` (what the network was trained on), or a wrong one: ``unit`` [0, 1], ``raw`` 0-255.
+    fit : str
+        ``letterbox`` or ``squeeze``.
+    augment : str
+        ``none`` or a policy of `augment.POLICIES`.
+    views : int
+        Random views kept per image; epoch e of an image uses one of them at random.
+    head : str
+        ``original`` (Dense 128, dropout, softmax) or ``mask`` (see `heads`).
+    dropout, learning_rate, batch_size, epochs
+        As usual.
+    patience : int or None
+        Epochs without a lower validation loss before stopping, the best epoch being restored; None
+        runs the whole schedule and keeps its end.
+    schedule : str
+        ``constant`` or ``cosine`` (to zero, after a warm-up over the first tenth).
+    weight_decay, label_smoothing, mask_weight
+        0 switches each off; ``mask_weight`` weighs the segmentation loss of head ``mask``.
+    class_weights : bool
+        Weigh the loss by inverse class frequency.
+    bn_momentum : float or None
+        Momentum of trained batch-norm statistics; None keeps the network's own.
+    flip_average : bool
+        Average each image's prediction with that of its mirror image.
+    """
+
+    init: Literal["pretrained", "random"] = "pretrained"
+    cut: Literal["features", "middle", "pixels"] = "features"
+    input_range: Literal["right", "unit", "raw"] = "right"
+    fit: Literal["letterbox", "squeeze"] = "letterbox"
+    augment: str = "original"
+    views: int = 6
+    head: Literal["original", "mask"] = "original"
+    dropout: float = 0.5
+    learning_rate: float = 1e-4
+    batch_size: int = 32
+    epochs: int = 25
+    patience: int | None = 5
+    schedule: Literal["constant", "cosine"] = "constant"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    mask_weight: float = 0.0
+    class_weights: bool = False
+    bn_momentum: float | None = None
+    flip_average: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, for run records and hashes."""
+        return asdict(self)
+
+
+ORIGINAL = Recipe()
+_UNFROZEN = replace(ORIGINAL, cut="pixels", views=24)
+
+RECIPES: dict[str, Recipe] = {
+    "original": ORIGINAL,
+    "original-unit_range": replace(ORIGINAL, input_range="unit"),
+    "original-raw_range": replace(ORIGINAL, input_range="raw"),
+    "original-squeeze": replace(ORIGINAL, fit="squeeze"),
+    "original-no_augmentation": replace(ORIGINAL, augment="none", views=0),
+    "original-vertical_flip": replace(ORIGINAL, augment="original_vertical"),
+    "original-learning_rate_1e-3": replace(ORIGINAL, learning_rate=1e-3),
+    "original-150_epochs": replace(ORIGINAL, epochs=150, patience=None),
+    "original-class_weights": replace(ORIGINAL, class_weights=True),
+    "original-no_dropout": replace(ORIGINAL, dropout=0.0),
+    "original-random_frozen": replace(ORIGINAL, init="random"),
+    "original-unfrozen": _UNFROZEN,
+    "original-random": replace(_UNFROZEN, init="random"),
+}
+
+
+def recipe_of(name: str) -> Recipe:
+    """Return a recipe by name.
+
+    Raises
+    ------
+    StudyError
+        If there is none of that name.
+    """
+    if name not in RECIPES:
+        raise StudyError(f"Unknown recipe '{name}': choose one of {', '.join(RECIPES)}.")
+    return RECIPES[name]
