@@ -71,7 +71,7 @@ def find_duplicates(greys: Sequence[np.ndarray]) -> pd.DataFrame:
     rows = [(i, j, "exact", 1.0) for same in copies.values() for i in same for j in same if i < j]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and NumPy release the interpreter
         features = list(pool.map(describe, unique))
-        pairs = _candidates(np.array([f.code for f in features]).reshape(len(features), -1))
+        pairs = _candidates(np.array([f.code for f in features]))
 
         def check(pair: tuple[int, int]) -> tuple[str, float] | None:
             a, b = pair
@@ -112,9 +112,9 @@ def _candidates(codes: np.ndarray) -> list[tuple[int, int]]:
         return []
     centred = codes - codes.mean(axis=0)  # what all ultrasound images share tells nothing
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
-    count = min(_NEIGHBOURS + 1, len(codes))
+    count = min(_NEIGHBOURS, len(codes) - 1)  # an image is not its own neighbour here
     near = NearestNeighbors(n_neighbors=count).fit(centred).kneighbors(return_distance=False)
-    links = {(min(a, b), max(a, b)) for a, row in enumerate(near.tolist()) for b in row if a != b}
+    links = {(min(a, b), max(a, b)) for a, row in enumerate(near.tolist()) for b in row}
     return sorted(links)
 
 
