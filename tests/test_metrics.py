@@ -89,6 +89,8 @@ def test_the_threshold_is_the_lowest_that_keeps_the_specificity():
     positive = np.r_[np.zeros(10, bool), True, True]
     assert threshold_at_specificity(positive, score, 0.9) == 0.85
     assert threshold_at_specificity(positive, score, 0.8) == 0.8
+    _, _, sensitivity = weighted_ranking(positive, score, np.ones((12, 1)))
+    assert sensitivity[0] == 1.0  # one of ten negatives above it: exactly 90 % is enough
     everyone = threshold_at_specificity(np.zeros(3, bool), np.ones(3))
     assert everyone > 1.0  # no attained score separates: flag nobody
 
