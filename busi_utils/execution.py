@@ -1,0 +1,83 @@
+"""Run the cells that are missing, each job in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+from .cells import Cell
+from .errors import StudyError
+from .locks import locked
+from .study import Study, jobs_of, run_cell
+
+
+def run_missing(
+    study: Study, cells: Sequence[Cell], jobs: int = 1, say: Callable[[str], None] = print
+) -> int:
+    """Train every cell that has no up-to-date result; return how many that were.
+
+    What is there is left alone. A run that is interrupted, even killed, goes on where it stopped:
+    finished cells are kept, the cell in hand resumes after its last whole epoch.
+
+    Parameters
+    ----------
+    study : Study
+        Data, weights and workspace.
+    cells : sequence of Cell
+        What is wanted.
+    jobs : int
+        Processes at a time; the cores are shared among them.
+    say : callable
+        Receives one line per finished job, with the time left.
+
+    Raises
+    ------
+    StudyError
+        If data or weights are missing, another run trains in this workspace, or a process dies.
+    """
+    todo = study.missing(cells)
+    say(f"{len(cells)} cells wanted, {len(cells) - len(todo)} there, {len(todo)} to train")
+    if not todo:
+        return 0
+    with locked(study.workspace, "study", wait_s=0):
+        _run_jobs(study, jobs_of(todo), jobs, say)
+    return len(todo)
+
+
+def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[str], None]) -> None:
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # Spawned, not forked: TensorFlow does not survive a fork. One job a process: memory returns.
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    started, cells_done, cells_all = time.perf_counter(), 0, sum(map(len, work))
+    try:
+        futures = {pool.submit(_run_job, study, job, threads): job for job in work}
+        for future in as_completed(futures):
+            future.result()
+            cells_done += len(futures[future])
+            seconds = time.perf_counter() - started
+            left = seconds / cells_done * (cells_all - cells_done)
+            say(f"{cells_done}/{cells_all} {futures[future][-1]}: {_minutes(left)} left")
+    except BrokenProcessPool as error:
+        raise StudyError(
+            "A training process was killed (often for want of memory): run again with fewer jobs; "
+            "finished cells are kept and the one in hand resumes after its last epoch."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _run_job(study: Study, cells: list[Cell], threads: int) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    for cell in cells:
+        run_cell(study, cell)

@@ -1,0 +1,109 @@
+"""Input ranges, weights that never fall back to random, and the graph cut in two."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from busi_utils import weights
+from busi_utils.errors import StudyError
+from busi_utils.heads import build_network
+from busi_utils.models import MODELS, RAW, SIGNED, UNIT, backbone_of, build_backbone, to_input
+from busi_utils.recipes import ORIGINAL, RECIPES, recipe_of
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    keras.utils.set_random_seed(1)
+    return build_backbone("mobilenetv2", 64)
+
+
+@pytest.mark.parametrize(
+    ("input_range", "low", "high"), [(SIGNED, -1.0, 1.0), (UNIT, 0.0, 1.0), (RAW, 0.0, 255.0)]
+)
+def test_input_ranges(input_range, low, high):
+    pixels = np.array([[[0, 255], [0, 255]]], np.uint8)
+    x = to_input(pixels, input_range)
+    assert x.shape == (1, 2, 2, 3)
+    assert x.dtype == np.float32
+    assert (x.min(), x.max()) == (low, high)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_network_gets_what_its_own_preprocessing_makes(model):
+    """The range in the registry agrees with Keras' ``preprocess_input`` of that network."""
+    module = {"mobilenetv2": keras.applications.mobilenet_v2}.get(model)
+    if module is None:
+        pytest.fail(f"name the Keras module of {model} here")
+    pixels = np.arange(0, 256, 5, dtype=np.uint8).reshape(1, 4, 13)
+    ours = to_input(pixels, backbone_of(model).input_range)
+    theirs = module.preprocess_input(np.repeat(pixels[..., None], 3, -1).astype(np.float32))
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(StudyError, match="mobilenetv2"):
+        backbone_of("mobilnetv2")
+    with pytest.raises(StudyError, match="original"):
+        recipe_of("orginal")
+
+
+def test_absent_weights_are_an_error_and_never_random(tmp_path, monkeypatch):
+    def no_network(**options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(weights, "_KERAS_CACHE", tmp_path / "keras")
+    monkeypatch.setattr(keras.applications, "MobileNetV2", no_network)
+    monkeypatch.delenv("BUSI_WEIGHTS", raising=False)
+    with pytest.raises(StudyError, match=r"No ImageNet weights.*BUSI_WEIGHTS"):
+        weights.imagenet_weights("mobilenetv2", tmp_path)
+
+
+def test_weights_come_from_the_folder_before_the_cache(tmp_path, monkeypatch):
+    entry = backbone_of("mobilenetv2")
+    folder, cache = tmp_path / "folder", tmp_path / "keras"
+    for place, name in ((folder, entry.weights_file), (cache, entry.keras_file)):
+        place.mkdir()
+        (place / name).write_bytes(name.encode())
+    monkeypatch.setattr(weights, "_KERAS_CACHE", cache)
+    monkeypatch.setenv("BUSI_WEIGHTS", "")
+    assert weights.imagenet_weights("mobilenetv2", folder).path.parent == folder
+    assert weights.imagenet_weights("mobilenetv2").path.parent == cache
+
+
+def test_a_file_that_does_not_fit_is_named(tmp_path):
+    path = tmp_path / "mobilenetv2_1.0_224_notop.weights.h5"
+    path.write_bytes(b"not weights")
+    with pytest.raises(StudyError, match="does not fit MobileNetV2"):
+        weights.load_backbone("mobilenetv2", 64, weights.InitialWeights("imagenet", path, ""))
+
+
+@pytest.mark.parametrize("cut", ["features", "middle", "pixels"])
+@pytest.mark.parametrize("head", ["original", "mask"])
+def test_trunk_and_top_make_the_whole(backbone, cut, head):
+    recipe = replace(ORIGINAL, cut=cut, head=head)
+    if cut == "features" and head == "mask":
+        pytest.skip("a mask cannot be read off pooled features")
+    network = build_network("mobilenetv2", backbone, recipe)
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
+    middle = x if network.trunk is None else network.trunk(x, training=False)
+    out = network.top(middle, training=False)
+    classes = out[0] if isinstance(out, list) else out
+    np.testing.assert_allclose(classes, network.full(x, training=False), atol=1e-5)
+    np.testing.assert_allclose(np.sum(classes, axis=1), 1, atol=1e-5)
+
+
+def test_the_original_network_has_the_originals_parameter_count():
+    """2,257,984 of MobileNetV2 without top, 1280 x 128 + 128 and 128 x 3 + 3 of the head."""
+    network = build_network("mobilenetv2", build_backbone("mobilenetv2", 224), ORIGINAL)
+    assert network.full.count_params() == 2_422_339
+
+
+def test_variants_of_the_original_change_one_thing():
+    own = ORIGINAL.as_dict()
+    together = ({"cut", "views"}, {"augment", "views"}, {"epochs", "patience"})
+    for name, recipe in RECIPES.items():
+        if name.startswith("original-") and not name.startswith("original-random"):
+            changed = {key for key, value in recipe.as_dict().items() if value != own[key]}
+            assert len(changed) == 1 or changed in together, name
