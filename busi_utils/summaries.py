@@ -1,0 +1,129 @@
+"""Tables of results: one row per (cohort, model, recipe), with intervals and initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .bootstrap import bootstrap_difference, bootstrap_metrics
+from .cells import Cell, read_record
+from .errors import StudyError
+from .predictions import OutOfFold, out_of_fold
+from .study import Study
+
+Row = tuple[str, str, str]
+"""(cohort, model, recipe)"""
+
+
+def read_row(study: Study, row: Row) -> OutOfFold:
+    """Return the out-of-fold predictions of one row, all its seeds."""
+    return out_of_fold(study.workspace, study.dataset, *row)
+
+
+def records(study: Study, row: Row) -> pd.DataFrame:
+    """Return the run records of one row, one line per seed and fold."""
+    found = read_row(study, row)
+    folds = sorted(found.images["fold"].unique())
+    return pd.DataFrame(
+        [
+            read_record(Cell(study.dataset, *row, seed, int(fold)), study.workspace)
+            for seed in found.seeds
+            for fold in folds
+        ]
+    )
+
+
+def initialisation(study: Study, row: Row) -> str:
+    """Return how the row's networks started; every table names it.
+
+    Raises
+    ------
+    StudyError
+        If its cells disagree, which no row may hide.
+    """
+    kinds = records(study, row)["init"].unique()
+    if len(kinds) != 1:
+        raise StudyError(f"{' '.join(row)} mixes initialisations ({', '.join(kinds)}).")
+    return str(kinds[0])
+
+
+def summarise(
+    study: Study, rows: Sequence[Row], metrics: Sequence[str], seed: int, n_replicates: int
+) -> pd.DataFrame:
+    """Return metrics with 95 % group-bootstrap intervals, averaged over seeds.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``cohort, model, recipe, init, seeds, n, train_accuracy`` (inference mode, mean over
+        cells) and for each metric ``<metric>, <metric>_low, <metric>_high``.
+    """
+    out = []
+    for row in rows:
+        found, record = read_row(study, row), records(study, row)
+        table = bootstrap_metrics(found.y, found.p, found.groups, seed, n_replicates)
+        table = table.set_index("metric")
+        line = dict(zip(("cohort", "model", "recipe"), row, strict=True))
+        line |= {
+            "init": initialisation(study, row),
+            "seeds": len(found.seeds),
+            "n": len(found.y),
+            "train_accuracy": record["train_accuracy"].mean(),
+            "epochs": record["epochs_run"].mean(),
+        }
+        for name in metrics:
+            value, low, high = table.loc[name, ["value", "low", "high"]]
+            line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        out.append(line)
+    return pd.DataFrame(out)
+
+
+def difference(
+    study: Study, row: Row, reference: Row, metric: str, seed: int, n_replicates: int
+) -> dict[str, float]:
+    """Return metric(row) - metric(reference), paired by image, on the images that both hold.
+
+    Where the two cohorts differ, the smaller is compared; groups are those of ``reference``. Seeds
+    are paired in order: the first k of each, k the smaller number of seeds.
+
+    Returns
+    -------
+    dict
+        ``n, value, low, high``.
+    """
+    ours, theirs = read_row(study, row), read_row(study, reference)
+    a, b = (pd.Index(found.images["image_id"]) for found in (ours, theirs))
+    shared = b.intersection(a, sort=False)
+    at_a, at_b = a.get_indexer(shared), b.get_indexer(shared)
+    k = min(len(ours.seeds), len(theirs.seeds))
+    table = bootstrap_difference(
+        theirs.y[at_b],
+        ours.p[:k, at_a],
+        theirs.p[:k, at_b],
+        theirs.groups[at_b],
+        seed,
+        n_replicates,
+    )
+    value, low, high = table.set_index("metric").loc[metric, ["value", "low", "high"]]
+    return {"n": len(shared), "value": value, "low": low, "high": high}
+
+
+def histories(study: Study, rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the learning curves of rows: one line per (row, seed, fold, epoch)."""
+    frames = []
+    for row in rows:
+        for record in records(study, row).to_dict("records"):
+            frame = pd.DataFrame(record["history"])
+            keys = {key: record[key] for key in ("cohort", "model", "recipe", "seed", "fold")}
+            frames.append(frame.assign(**keys))
+    return pd.concat(frames, ignore_index=True)
+
+
+def confusion(found: OutOfFold) -> np.ndarray:
+    """Return the mean confusion matrix over seeds, (3, 3): rows are the truth, counts of images."""
+    total = np.zeros((3, 3))
+    for p in found.p:
+        np.add.at(total, (found.y, p.argmax(axis=1)), 1)
+    return total / len(found.seeds)
