@@ -48,7 +48,8 @@ def test_marks_are_found_and_covered(plain, draw):
         close = cv2.dilate(drawn, np.ones((9, 9), np.uint8)) > 0
         mask = annotation_mask(marked)
         assert mask.dtype == bool
-        assert mask.any() and is_annotated(marked)
+        assert mask.any()
+        assert is_annotated(marked)
         covered, shown = covered + mask[visible].sum(), shown + visible.sum()
         outside, masked = outside + mask[~close].sum(), masked + mask.sum()
     assert covered > 0.9 * shown
