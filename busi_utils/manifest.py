@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .annotations import is_annotated
+from .duplicates import duplicate_groups, find_duplicates
 from .errors import StudyError
 from .images import pixel_sha256, read_grey, read_mask
 from .paths import Workspace
@@ -101,8 +103,6 @@ def audit_sources(sources: Mapping[str, str | Path], dataset: str, workspace: Wo
         manifest = read_manifest(dataset, workspace)
         if manifest[list(FOUND)].equals(found):
             return Audit(manifest, read_duplicates(dataset, workspace))
-    from .annotations import is_annotated
-
     groups, pairs = _group(found, greys)
     annotated = {sha: bool(is_annotated(grey)) for sha, grey in greys.items()}
     labels = found["label"].groupby(groups).transform("nunique")
@@ -152,8 +152,6 @@ def _group(found: pd.DataFrame, greys: dict[str, np.ndarray]) -> tuple[pd.Series
     Images are compared in the order of their identities, so that neither file names nor the
     order of files can change a group; its name is made of the smallest identity in it.
     """
-    from .duplicates import duplicate_groups, find_duplicates
-
     order = sorted(greys)
     links = find_duplicates([greys[sha] for sha in order])
     number = pd.Series(np.asarray(duplicate_groups(len(order), links)), index=order)
