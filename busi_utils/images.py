@@ -27,8 +27,7 @@ def read_grey(path: str | Path) -> np.ndarray:
     """Decode an 8-bit image to grey.
 
     Equal colour channels give their common value exactly; unequal ones the luminance
-    0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, rounded). An alpha channel is dropped, since the
-    official masks and some copies carry one that is opaque throughout.
+    0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, rounded). An alpha channel is dropped.
 
     Returns
     -------
@@ -84,7 +83,7 @@ def read_mask(files: Sequence[str | Path], shape: tuple[int, int]) -> np.ndarray
     Parameters
     ----------
     files : sequence of path
-        Mask files of one image.
+        The mask files.
     shape : (int, int)
         Height and width of the image.
 
@@ -121,20 +120,14 @@ def _resize(grey: np.ndarray, width: int, height: int) -> np.ndarray:
 def letterbox(grey: np.ndarray, size: int) -> np.ndarray:
     """Scale the longer side to ``size``, centre, and pad with 0; width/height is kept.
 
-    The aspect of a lesion (taller or wider than the skin line) is a BI-RADS descriptor, which
-    squeezing would destroy.
+    Aspect is a BI-RADS descriptor of lesions (taller than wide), which squeezing would destroy.
 
     Parameters
     ----------
     grey : np.ndarray
         Shape (height, width), dtype uint8.
     size : int
-        Side of the square in pixels.
-
-    Returns
-    -------
-    np.ndarray
-        Shape (size, size), dtype uint8.
+        Side of the returned square (dtype uint8) in pixels.
     """
     scale = size / max(grey.shape)
     height, width = (max(1, round(side * scale)) for side in grey.shape)
@@ -229,17 +222,23 @@ def _cached(
     recipe = f"{_CACHE_VERSION}:{kind}:{fit}:{size}:" + ",".join(keys)
     path = paths.CACHE / f"{kind}_{size}_{hashlib.sha256(recipe.encode()).hexdigest()[:20]}.npy"
     shape = (len(rows), size, size)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(
+            f"The cache folder {path.parent} cannot be made ({error.strerror}): "
+            "set BUSI_CACHE to a folder that can be written."
+        ) from error
     with FileLock(f"{path}.lock"):  # a second run waits here and then reads the first one's file
         if (array := _mapped(path, shape)) is not None:
             return array
-        with atomic_path(path) as temporary:
-            target = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        # Ordinary writes: a full disk is then an error, on a mapped file it kills the process.
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
             with ThreadPoolExecutor() as pool:
-                for index, square in enumerate(pool.map(one, rows)):
-                    target[index] = square
-            target.flush()
-            del target
+                for square in pool.map(one, rows):
+                    file.write(square.tobytes())
     return _mapped(path, shape)
 
 

@@ -1,5 +1,6 @@
 import io
 import multiprocessing
+import resource
 
 import cv2
 import numpy as np
@@ -183,6 +184,18 @@ def test_cache_knows_order_size_and_fit(files):
     np.testing.assert_array_equal(load_pixels(files[::-1], 32), pixels[::-1])
     assert load_pixels(files, 48).shape == (3, 48, 48)
     assert (load_pixels(files, 32, "squeeze") != pixels).any()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(files, cache):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(StudyError, match="could not be written"):
+            load_pixels(files, 32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(cache.glob("*.npy"))
+    assert load_pixels(files, 32).shape == (3, 32, 32)
 
 
 def test_an_image_changed_since_the_manifest_stops_the_run(files, cache):
