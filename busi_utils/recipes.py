@@ -73,6 +73,22 @@ class Recipe:
 
 ORIGINAL = Recipe()
 _UNFROZEN = replace(ORIGINAL, cut="pixels", views=24)
+TUNED = Recipe(
+    cut="middle",
+    augment="physics",
+    views=8,
+    head="mask",
+    dropout=0.3,
+    learning_rate=5e-4,
+    epochs=15,
+    patience=None,
+    schedule="cosine",
+    weight_decay=0.02,
+    label_smoothing=0.05,
+    mask_weight=0.5,
+    bn_momentum=0.9,
+    flip_average=True,
+)
 
 RECIPES: dict[str, Recipe] = {
     "original": ORIGINAL,
@@ -88,6 +104,7 @@ RECIPES: dict[str, Recipe] = {
     "original-random_frozen": replace(ORIGINAL, init="random"),
     "original-unfrozen": _UNFROZEN,
     "original-random": replace(_UNFROZEN, init="random"),
+    "tuned": TUNED,
 }
 
 

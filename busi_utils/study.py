@@ -84,10 +84,17 @@ class Study:
             return phantom_weights(model, self.size)
         return imagenet_weights(model, self.weights)
 
+    @cached_property
+    def _images(self) -> pd.DataFrame:
+        return cohort_files("raw", self.manifest, self.sources)
+
+    @cached_property
+    def _images_and_masks(self) -> pd.DataFrame:
+        return cohort_files("raw_with_masks", self.manifest, self.sources)
+
     def bank_files(self, cohort: str) -> pd.DataFrame:
         """Return the images whose frozen outputs a cohort's cells share with other cohorts."""
-        shared = "raw_with_masks" if cohort == "raw_with_masks" else "raw"
-        return cohort_files(shared, self.manifest, self.sources)
+        return self._images_and_masks if cohort == "raw_with_masks" else self._images
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""What notebook 02 computes: reported numbers, file sizes, and the rules behind its verdicts."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from . import CLASSES
+from .cells import Cell
+from .errors import StudyError
+from .paired_tests import wilson
+from .predictions import OutOfFold
+from .study import Study, train_cell
+
+REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
+REPORTED_MEGABYTES = 3.4
+_TEST_IMAGES = 152  # a fifth of the 760 images that the original counts
+REPORTED_INTERVAL = wilson(round(REPORTED_TEST * _TEST_IMAGES), _TEST_IMAGES)
+
+_LABELS = {
+    "original": "as written",
+    "original-unit_range": "pixels in [0, 1], not [-1, 1]",
+    "original-raw_range": "pixels 0-255, not [-1, 1]",
+    "original-squeeze": "aspect ratio squeezed away",
+    "original-no_augmentation": "no augmentation",
+    "original-vertical_flip": "vertical flips too",
+    "original-learning_rate_1e-3": "learning rate 1e-3",
+    "original-150_epochs": "150 epochs",
+    "original-class_weights": "class weights",
+    "original-no_dropout": "no dropout",
+    "original-random_frozen": "random weights, frozen",
+    "original-unfrozen": "whole network trained",
+    "original-random": "random weights, all trained",
+    "tuned": "tuned: upper blocks, masks, physics",
+}
+
+
+def label_of(recipe: str) -> str:
+    """Return the words for a recipe in figures and tables."""
+    return _LABELS.get(recipe, recipe.removeprefix("original-").replace("_", " "))
+
+
+def malignant_roc(found: OutOfFold) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return 1 - specificity, sensitivity and AUC of malignant against the rest (seed ensemble)."""
+    positive, score = found.y == CLASSES.index("malignant"), found.ensemble[:, -1]
+    fpr, tpr, _ = roc_curve(positive, score)
+    return fpr, tpr, float(roc_auc_score(positive, score))
+
+
+def saved_sizes(study: Study, cell: Cell) -> pd.DataFrame:
+    """Train a cell, save its network as ``.keras`` and H5, read both back, and weigh them.
+
+    Where the images are not at hand, the table of the last run that had them is returned.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``format, parameters, bytes, megabytes`` (10^6 bytes).
+
+    Raises
+    ------
+    StudyError
+        If a model that was read back predicts otherwise, or there are neither images nor a table.
+    """
+    kept = study.workspace.tables / "baseline_file_sizes.csv"
+    if not study.sources:
+        if kept.exists():
+            return pd.read_csv(kept)
+        raise StudyError("The saved model's size needs the images: pass DATA=<folder>.")
+    import keras
+
+    trained = train_cell(study, cell)
+    network = trained.trainer.network.full
+    x = np.zeros((1, study.size, study.size, 3), np.float32)
+    expected = network.predict(x, verbose=0)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in ("keras", "h5"):
+            path = Path(folder) / f"model.{suffix}"
+            network.save(path)
+            again = keras.models.load_model(path, compile=False, safe_mode=True)
+            if not np.allclose(again.predict(x, verbose=0), expected, atol=1e-6):
+                raise StudyError(f"The model read back from .{suffix} predicts otherwise.")
+            size = path.stat().st_size
+            rows.append((f".{suffix}", network.count_params(), size, size / 1e6))
+    return pd.DataFrame(rows, columns=["format", "parameters", "bytes", "megabytes"])
+
+
+def headline(
+    as_written: pd.DataFrame,
+    changes: pd.DataFrame,
+    fit: pd.DataFrame,
+    leak: Mapping[str, float],
+    masks: Mapping[str, float],
+    sizes: pd.DataFrame,
+    tuned: Sequence[str],
+) -> dict[str, Any]:
+    """Return the numbers of the notebook that the report's prose names."""
+    rows = changes.set_index("recipe")
+    single = rows.drop(index=["original", *tuned])
+    out: dict[str, Any] = {
+        "reported": {
+            "train": REPORTED_TRAIN,
+            "test": REPORTED_TEST,
+            "test_low": REPORTED_INTERVAL[0],
+            "test_high": REPORTED_INTERVAL[1],
+            "n": _TEST_IMAGES,
+        },
+        "written": {row["cohort"]: _numbers(row) for row in as_written.to_dict("records")},
+        "changes": {_key(row["recipe"]): _numbers(row) for row in changes.to_dict("records")},
+        "fit": {cohort: dict(row) for cohort, row in fit.iterrows()},
+        "leak": dict(leak),
+        "masks": dict(masks),
+        "worst_change": label_of(single["accuracy"].idxmin()),
+        "worst_change_accuracy": float(single["accuracy"].min()),
+        "best_change": label_of(single["accuracy"].idxmax()),
+        "best_change_accuracy": float(single["accuracy"].max()),
+        "parameters": int(sizes["parameters"].iloc[0]),
+        "megabytes": {row.format.strip("."): float(row.megabytes) for row in sizes.itertuples()},
+    }
+    if len(tuned):
+        out["tuned"] = _numbers(rows.loc[tuned[0]].to_dict())
+    return out
+
+
+def _key(recipe: str) -> str:
+    return recipe.removeprefix("original-").replace("-", "_")
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    skipped = ("cohort", "model", "recipe")
+    return {key: value for key, value in row.items() if key not in skipped}
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _interval(row: Mapping[str, Any], metric: str = "accuracy") -> str:
+    low, high = 100 * row[f"{metric}_low"], 100 * row[f"{metric}_high"]
+    return f"{_percent(row[metric])} (95 % interval {low:.1f}–{high:.1f})"
+
+
+def verdicts(numbers: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return ``(claim, text, evidence, verdict)`` for the claims that this notebook decides.
+
+    Rules. C1 (65 % / 70 %): the test figure holds if 70 % lies in our interval on the random split,
+    the training figure if training accuracy in inference mode is within 5 points of 65 %; both:
+    confirmed, one: partly confirmed, none: refuted. C2 (underfitting): refuted if training accuracy
+    exceeds test accuracy by more than 5 points, or the tuned recipe gains more than 5 points with
+    its whole interval above 0; confirmed otherwise. C4 (3.4 MB): confirmed if the saved file is
+    within 0.5 MB of it.
+    """
+    raw, reported = numbers["written"]["raw"], numbers["reported"]
+    test_holds = raw["accuracy_low"] <= reported["test"] <= raw["accuracy_high"]
+    train_holds = abs(raw["train_accuracy"] - reported["train"]) <= 0.05
+    first = ("refuted", "partly confirmed", "confirmed")[test_holds + train_holds]
+    logged = numbers["fit"]["raw"]["accuracy_while_training"]
+    fitted = _percent(raw["train_accuracy"])
+    c1 = (
+        f"The recipe as written, random split: test {_interval(raw)}, training {fitted} in "
+        f"inference mode ({_percent(logged)} as a training log prints it); 70 % of "
+        f"{reported['n']} images has the interval "
+        f"{100 * reported['test_low']:.1f}–{100 * reported['test_high']:.1f}."
+    )
+    clean = numbers["written"]["clean"]
+    gap = clean["train_accuracy"] - clean["accuracy"]
+    tuned = numbers.get("tuned")
+    gains = tuned is not None and tuned["worth_value"] > 5 and tuned["worth_low"] > 0
+    second = "refuted" if gap > 0.05 or gains else "confirmed"
+    c2 = (
+        f"On clean the recipe scores {_percent(clean['train_accuracy'])} on its own training "
+        f"images and {_percent(clean['accuracy'])} out of fold"
+    )
+    if tuned is not None:
+        c2 += (
+            f"; the same network trained with care reaches {_interval(tuned)}, "
+            f"{tuned['worth_value']:+.1f} points ({tuned['worth_low']:+.1f} to "
+            f"{tuned['worth_high']:+.1f})"
+        )
+    megabytes = numbers["megabytes"]
+    near = min(abs(size - REPORTED_MEGABYTES) for size in megabytes.values()) <= 0.5
+    c4 = (
+        f"The recipe's network has {numbers['parameters']:,} parameters; saved it takes "
+        f"{megabytes['h5']:.1f} MB as H5 and {megabytes['keras']:.1f} MB as .keras. 3.4 million is "
+        "the parameter count of the 1000-class network."
+    )
+    return [
+        ("C1", "65 % training and 70 % test accuracy", c1, first),
+        ("C2", "Underfitting: shallow, limited representational power", c2 + ".", second),
+        ("C4", "The model is 3.4 MB", c4, "confirmed" if near else "refuted"),
+    ]

@@ -1,0 +1,158 @@
+"""Cells: skipped when done, resumed when killed, refused when something is missing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from busi_utils import recipes
+from busi_utils.cells import Cell, config_hash, grid, is_done, prediction_table, save_cell
+from busi_utils.errors import StudyError
+from busi_utils.execution import run_missing
+from busi_utils.folds import save_folds
+from busi_utils.paths import Workspace
+from busi_utils.recipes import ORIGINAL
+from busi_utils.study import Study, jobs_of
+
+FOLDS = pd.DataFrame(
+    {"image_id": [f"benign ({k})" for k in range(10)], "label": "benign", "group": range(10)}
+).assign(fold=[k % 5 for k in range(10)])
+MANIFEST = FOLDS[["image_id"]].assign(sha256=[f"{k:064x}" for k in range(10)])
+CELL = Cell("phantom", "clean", "mobilenetv2", "original", 0, 1)
+
+
+def test_the_grid_is_every_combination():
+    cells = grid("phantom", ["clean", "raw"], ["mobilenetv2"], ["original"], [0, 1])
+    assert len(set(cells)) == 2 * 1 * 1 * 2 * 5
+
+
+def test_cells_that_train_only_a_head_share_a_process():
+    cells = grid("busi", ["clean"], ["mobilenetv2"], ["original", "original-unfrozen"], [0, 1])
+    sizes = sorted(len(job) for job in jobs_of(cells))
+    assert sizes == [1] * 10 + [10]
+
+
+def test_the_hash_follows_what_predictions_depend_on(monkeypatch):
+    base = config_hash(CELL, FOLDS, MANIFEST, 96)
+    assert base == config_hash(CELL, FOLDS.sample(frac=1, random_state=0), MANIFEST, 96)
+    other_fold = FOLDS.assign(fold=FOLDS["fold"][::-1].to_numpy())
+    other_pixels = MANIFEST.assign(sha256=MANIFEST["sha256"][::-1].to_numpy())
+    others = [
+        config_hash(CELL, other_fold, MANIFEST, 96),
+        config_hash(CELL, FOLDS, other_pixels, 96),
+        config_hash(CELL, FOLDS, MANIFEST, 224),
+        config_hash(replace(CELL, seed=1), FOLDS, MANIFEST, 96),
+    ]
+    monkeypatch.setitem(recipes.RECIPES, "original", replace(ORIGINAL, dropout=0.4))
+    others.append(config_hash(CELL, FOLDS, MANIFEST, 96))
+    assert len({base, *others}) == 6
+
+
+def test_a_record_with_another_hash_is_not_done(tmp_path):
+    workspace = Workspace(tmp_path)
+    table = prediction_table(["benign (1)"], ["benign"], pd.DataFrame([[0.1, 0.7, 0.2]]).to_numpy())
+    save_cell(CELL, table, table, {"config_hash": "abc"}, workspace)
+    assert is_done(CELL, "abc", workspace)
+    assert not is_done(CELL, "abd", workspace)
+    CELL.predictions(workspace).unlink()
+    assert not is_done(CELL, "abc", workspace)
+    assert list(pd.read_csv(CELL.validation(workspace)).columns) == list(table.columns)
+
+
+def test_training_without_images_is_refused(tmp_path):
+    workspace = Workspace(tmp_path)
+    save_folds(FOLDS, "phantom", "clean", workspace)
+    MANIFEST.to_csv(workspace.manifest("phantom"), index=False)
+    study = Study("phantom", workspace)
+    object.__setattr__(study, "manifest", MANIFEST)
+    from busi_utils.study import train_cell
+
+    with pytest.raises(StudyError, match=r"no images were named.*BUSI_DATA"):
+        train_cell(study, CELL)
+
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from busi_utils import recipes
+from busi_utils.cells import Cell
+from busi_utils.paths import Workspace
+from busi_utils.study import Study, run_cell
+recipes.RECIPES["short"] = replace(
+    recipes.ORIGINAL, init="random", cut="middle", augment="original", views=2, epochs=6,
+    patience=3, bn_momentum=0.9, mask_weight=0.5, head="mask",
+)
+study = Study("phantom", Workspace(Path(sys.argv[1])), {"phantom": sys.argv[2]}, size=64)
+run_cell(study, Cell("phantom", "clean", "mobilenetv2", "short", 3, 1),
+         lambda line: print(line, flush=True))
+"""
+
+
+def _start(workspace: Path, data: Path, cache: Path) -> subprocess.Popen:
+    environment = os.environ | {"BUSI_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(workspace), str(data)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
+    from busi_utils.phantom_dataset import write_phantom_dataset
+    from busi_utils.prepare import prepare_data
+
+    data = tmp_path / "data"
+    write_phantom_dataset(data, {"benign": 20, "malignant": 14, "normal": 12}, seed=5)
+    results = []
+    for name in ("whole", "killed"):
+        prepare_data({"phantom": data}, "phantom", Workspace(tmp_path / name))
+    cell = Cell("phantom", "clean", "mobilenetv2", "short", 3, 1)
+    whole = _start(tmp_path / "whole", data, tmp_path / "cache")
+    out, err = whole.communicate(timeout=240)
+    assert whole.returncode == 0, err
+    assert out.count("epoch ") >= 4  # the first run really trains
+
+    killed = _start(tmp_path / "killed", data, tmp_path / "cache")
+    for line in killed.stdout:
+        if line.startswith("epoch 3"):
+            os.kill(killed.pid, signal.SIGKILL)
+            break
+    assert killed.wait(60) == -signal.SIGKILL
+    assert not cell.predictions(Workspace(tmp_path / "killed")).exists()
+    again = _start(tmp_path / "killed", data, tmp_path / "cache")
+    resumed, err = again.communicate(timeout=240)
+    assert again.returncode == 0, err
+    assert resumed.startswith("epoch 4")
+    for name in ("whole", "killed"):
+        workspace = Workspace(tmp_path / name)
+        results.append(cell.predictions(workspace).read_bytes())
+        record = json.loads(cell.record(workspace).read_text())
+        assert record["init"] == "random"
+        assert record["epochs_run"] == len(record["history"])
+    assert results[0] == results[1]
+
+
+def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):
+    from busi_utils.locks import locked
+
+    workspace = Workspace(tmp_path)
+    study = Study("phantom", workspace)
+    monkeypatch.setattr(Study, "missing", lambda self, cells: list(cells))
+    with locked(workspace, "study"), pytest.raises(StudyError, match="Another run"):
+        run_missing(study, [CELL], say=lambda line: None)
+
+
+def test_nothing_to_train_starts_no_process(tmp_path, monkeypatch):
+    lines: list[str] = []
+    monkeypatch.setattr(Study, "missing", lambda self, cells: [])
+    assert run_missing(Study("phantom", Workspace(tmp_path)), [CELL], say=lines.append) == 0
+    assert lines == ["1 cells wanted, 1 there, 0 to train"]
