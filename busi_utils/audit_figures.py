@@ -1,0 +1,156 @@
+"""Figures of the audit: pictures of twins, the way to the cohorts, marks, and growth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from statsmodels.stats.proportion import proportion_confint
+
+from . import CLASSES
+from .figures import CLASS_COLOURS, CLASS_MARKERS, PRINT_WIDTH
+
+_HATCHES = {"normal": "....", "benign": "", "malignant": "////"}
+
+
+def example_pairs(pairs: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+    """Choose one pair of each sort for the eye.
+
+    Returns
+    -------
+    pd.DataFrame
+        Rows of ``pairs`` with a column ``sort``: exact, across classes, cropped, scaled, marked
+        (burnt-in marks in one twin only), least alike; a sort that does not occur is left out.
+    """
+    rows = manifest.set_index("image_id")
+    a, b = rows.loc[pairs["image_id_a"]], rows.loc[pairs["image_id_b"]]
+    ratio = a["width"].to_numpy() / b["width"].to_numpy()
+    near = (pairs["kind"] == "near").to_numpy()
+    crossing = a["label"].to_numpy() != b["label"].to_numpy()
+    sorts = {
+        "exact": (pairs["kind"] == "exact").to_numpy() & ~crossing,
+        "across classes": crossing,
+        "cropped": (pairs["kind"] == "cropped").to_numpy(),
+        "scaled": near & (np.maximum(ratio, 1 / ratio) > 1.1),
+        "marks in one only": a["annotated"].to_numpy() != b["annotated"].to_numpy(),
+        "least alike": pairs["score"].to_numpy() == pairs["score"].min(),
+    }
+    ranked = pairs.sort_values(["score", "image_id_a", "image_id_b"])
+    taken: dict[str, int] = {}
+    for sort, fits in sorts.items():
+        free = [row for row in ranked.index[fits[ranked.index]] if row not in taken.values()]
+        if free:
+            taken[sort] = free[0]
+    return pairs.loc[list(taken.values())].assign(sort=list(taken)).reset_index(drop=True)
+
+
+def pair_gallery(chosen: pd.DataFrame, images: Sequence[np.ndarray]) -> Figure:
+    """Show pairs of images side by side, two pairs a row.
+
+    Parameters
+    ----------
+    chosen : pd.DataFrame
+        Columns ``image_id_a, image_id_b, sort, score``; m rows.
+    images : sequence of np.ndarray
+        2 m images, uint8: first and second of each pair in turn.
+    """
+    rows = -(-len(chosen) // 2)
+    fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.55 * rows + 0.1), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for number, pair in enumerate(chosen.itertuples()):
+        names = (f"{pair.sort}\n{pair.image_id_a}", f"r = {pair.score:.2f}\n{pair.image_id_b}")
+        for side, name in enumerate(names):
+            ax = axes.flat[2 * number + side]
+            ax.imshow(images[2 * number + side], vmin=0, vmax=255)
+            ax.set_title(name, fontsize=8, loc="left")
+    return fig
+
+
+def image_gallery(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
+    """Show images four a row under their titles."""
+    rows = -(-len(images) // 4)
+    fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.6 * rows), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image, title in zip(axes.flat, images, titles, strict=False):
+        ax.imshow(image, vmin=0, vmax=255)
+        ax.set_title(title, fontsize=8, loc="left")
+    return fig
+
+
+def cohort_flow(flow: pd.DataFrame) -> Figure:
+    """Draw the stages of `audit.flow_table` as stacked bars with their counts."""
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 2.4))
+    left = np.zeros(len(flow))
+    for label in CLASSES:
+        style = {"color": CLASS_COLOURS[label], "hatch": _HATCHES[label], "edgecolor": "white"}
+        ax.barh(flow["stage"], flow[label], left=left, label=label, **style)
+        middle = left + flow[label] / 2
+        for y, (x, count) in enumerate(zip(middle, flow[label], strict=True)):
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            ax.text(x, y, str(count), ha="center", va="center", fontsize=8, bbox=box)
+        left += flow[label].to_numpy()
+    for y, row in enumerate(flow.itertuples()):
+        loss = f" (−{row.removed})" if row.removed else ""
+        ax.text(row.all, y, f"  {row.all}{loss}", va="center", fontsize=8)
+    ax.invert_yaxis()
+    ax.set(xlabel="images", xlim=(0, 1.2 * flow["all"].max()))
+    ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.4, 1.0))
+    return fig
+
+
+def marked_share(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of annotated images by class with its 95 % Wilson interval.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``class, images, annotated, share, low, high``.
+    """
+    rows = []
+    for label in CLASSES:
+        flags = manifest.loc[manifest["label"] == label, "annotated"]
+        low, high = proportion_confint(int(flags.sum()), len(flags), method="wilson")
+        rows.append((label, len(flags), int(flags.sum()), float(flags.mean()), low, high))
+    return pd.DataFrame(rows, columns=["class", "images", "annotated", "share", "low", "high"])
+
+
+def shortcuts(manifest: pd.DataFrame, share: pd.DataFrame) -> Figure:
+    """Draw what tells the classes apart without any tissue: burnt-in marks and image size."""
+    fig, (marks, sizes) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 2.7), width_ratios=(2, 3))
+    for x, row in enumerate(share.itertuples()):
+        error = [[row.share - row.low], [row.high - row.share]]
+        marks.bar(x, row.share, color=CLASS_COLOURS[row[1]], hatch=_HATCHES[row[1]], edgecolor="w")
+        marks.errorbar(x, row.share, error, color="black", capsize=3)
+        marks.text(x, row.high + 0.01, f"{row.share:.1%}", ha="center", va="bottom", fontsize=8)
+    marks.set_xticks(range(len(share)), share["class"])
+    marks.set(ylabel="images with burnt-in marks", ylim=(0, 1.2 * share["high"].max()))
+    marks.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for label in ("benign", "malignant", "normal"):
+        part = manifest[manifest["label"] == label]
+        style = {"color": CLASS_COLOURS[label], "marker": CLASS_MARKERS[label]}
+        style |= {"s": 12, "alpha": 0.55, "linewidth": 0}
+        sizes.scatter(part["width"], part["width"] / part["height"], label=label, **style)
+    sizes.set(xlabel="image width (pixels)", ylabel="width / height")
+    sizes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), handletextpad=0.1)
+    return fig
+
+
+def growth(scaling: pd.DataFrame, exponent: float) -> Figure:
+    """Draw the processor time of the duplicate search against the number of images."""
+    fig, ax = plt.subplots(figsize=(0.6 * PRINT_WIDTH, 2.5))
+    n, seconds = scaling["images"], scaling["cpu_seconds"]
+    ax.loglog(n, seconds, "o-", color="#0072B2", label=f"measured, exponent {exponent:.2f}")
+    ax.loglog(n, seconds.iloc[0] * n / n.iloc[0], ":", color="black", label="linear")
+    quadratic = seconds.iloc[0] * (n / n.iloc[0]) ** 2
+    ax.loglog(n, quadratic, "--", color="grey", label="quadratic (all pairs)")
+    ax.set_xticks(n, [f"{count:,}" for count in n])
+    ax.minorticks_off()
+    ax.set(xlabel="images", ylabel="processor time (s)")
+    ax.legend(loc="upper left")
+    return fig
