@@ -117,8 +117,12 @@ class Trainer:
         self.optimizer.build(network.top.trainable_variables)
         self.progress = Progress()
         self._best: list[np.ndarray] | None = None
-        self._step = tf.function(self._train_step)
-        self._infer = tf.function(lambda x: self._outputs(x, training=False)[0])
+        x = tf.TensorSpec([None, *network.top.input.shape[1:]], tf.float32)
+        y, weights = tf.TensorSpec([None], tf.int32), tf.TensorSpec([len(CLASSES)], tf.float32)
+        masks = tf.TensorSpec(None, tf.float32)
+        # One signature for whole and last batches: the graph is traced once.
+        self._step = tf.function(self._train_step, input_signature=[x, y, weights, masks])
+        self._infer = tf.function(lambda x: self._outputs(x, False)[0], input_signature=[x])
 
     def _outputs(self, x: tf.Tensor, training: bool) -> list[tf.Tensor]:
         outputs = self.network.top(x, training=training)

@@ -1,0 +1,117 @@
+"""Rows of results against scikit-learn, and the rules behind the verdicts."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix
+
+from busi_utils import CLASSES
+from busi_utils.baseline import REPORTED_INTERVAL, verdicts
+from busi_utils.cells import Cell, prediction_table, save_cell
+from busi_utils.errors import StudyError
+from busi_utils.folds import save_folds
+from busi_utils.paths import Workspace
+from busi_utils.study import Study
+from busi_utils.summaries import confusion, difference, read_row, summarise
+
+RNG = np.random.default_rng(8)
+
+
+def _cohort(n: int) -> pd.DataFrame:
+    labels = [CLASSES[k % 3] for k in range(n)]
+    names = [f"{label} ({k})" for k, label in enumerate(labels)]
+    table = pd.DataFrame({"image_id": names, "label": labels, "group": names})
+    return table.assign(fold=[(k // 3) % 5 for k in range(n)])
+
+
+def _write(study: Study, cohort: str, recipe: str, seed: int, init: str = "random") -> None:
+    folds = study.folds(cohort)
+    for fold in range(5):
+        part = folds[folds["fold"] == fold]
+        p = RNG.dirichlet([1, 1, 1], len(part)).round(6)
+        table = prediction_table(part["image_id"], part["label"], p)
+        record = {"init": init, "train_accuracy": 0.9, "epochs_run": 3, "history": []}
+        cell = Cell("phantom", cohort, "mobilenetv2", recipe, seed, fold)
+        save_cell(cell, table, table, record, study.workspace)
+
+
+@pytest.fixture
+def study(tmp_path) -> Study:
+    workspace = Workspace(tmp_path)
+    save_folds(_cohort(60), "phantom", "raw", workspace)
+    save_folds(_cohort(45), "phantom", "clean", workspace)
+    study = Study("phantom", workspace)
+    for seed in (0, 1):
+        _write(study, "raw", "original", seed)
+        _write(study, "clean", "original", seed)
+    return study
+
+
+def test_rows_agree_with_scikit_learn(study):
+    row = ("raw", "mobilenetv2", "original")
+    table = summarise(study, [row], ["accuracy"], seed=0, n_replicates=200)
+    found = read_row(study, row)
+    per_seed = [accuracy_score(found.y, p.argmax(1)) for p in found.p]
+    assert table.loc[0, "accuracy"] == pytest.approx(np.mean(per_seed))
+    assert table.loc[0, "accuracy_low"] < table.loc[0, "accuracy"] < table.loc[0, "accuracy_high"]
+    assert (table.loc[0, "init"], table.loc[0, "seeds"], table.loc[0, "n"]) == ("random", 2, 60)
+    expected = np.mean([confusion_matrix(found.y, p.argmax(1)) for p in found.p], axis=0)
+    np.testing.assert_allclose(confusion(found), expected)
+
+
+def test_a_difference_is_taken_on_the_images_that_both_hold(study):
+    row, reference = ("raw", "mobilenetv2", "original"), ("clean", "mobilenetv2", "original")
+    result = difference(study, row, reference, "accuracy", seed=0, n_replicates=200)
+    ours, theirs = read_row(study, row), read_row(study, reference)
+    shared = ours.images["image_id"].isin(theirs.images["image_id"]).to_numpy()
+    a = np.mean([accuracy_score(ours.y[shared], p[shared].argmax(1)) for p in ours.p])
+    b = np.mean([accuracy_score(theirs.y, p.argmax(1)) for p in theirs.p])
+    assert result["n"] == 45
+    assert result["value"] == pytest.approx(a - b)
+    same = difference(study, row, row, "accuracy", seed=0, n_replicates=200)
+    assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
+
+
+def test_a_row_never_mixes_initialisations(study):
+    _write(study, "raw", "original", 1, init="imagenet")
+    with pytest.raises(StudyError, match="mixes initialisations"):
+        summarise(study, [("raw", "mobilenetv2", "original")], ["accuracy"], 0, 100)
+
+
+def _numbers(test: float, train: float, gain: float) -> dict:
+    row = {"accuracy": test, "accuracy_low": test - 0.03, "accuracy_high": test + 0.03}
+    row["train_accuracy"] = train
+    tuned = row | {"worth_value": gain, "worth_low": gain - 4, "worth_high": gain + 4}
+    return {
+        "reported": {"train": 0.65, "test": 0.7, "test_low": 0.62, "test_high": 0.765, "n": 152},
+        "written": {"raw": row, "clean": row},
+        "fit": {"raw": {"accuracy_while_training": 0.66}},
+        "megabytes": {"keras": 9.9, "h5": 9.8},
+        "parameters": 2_422_339,
+        "tuned": tuned,
+    }
+
+
+@pytest.mark.parametrize(
+    ("test", "train", "gain", "expected"),
+    [
+        (0.70, 0.65, 1.0, ("confirmed", "confirmed", "refuted")),
+        (0.70, 0.82, 1.0, ("partly confirmed", "refuted", "refuted")),
+        (0.78, 0.82, 9.0, ("refuted", "refuted", "refuted")),
+        (0.78, 0.67, 9.0, ("partly confirmed", "refuted", "refuted")),
+    ],
+)
+def test_verdicts_follow_their_rules(test, train, gain, expected):
+    numbers = _numbers(test, train, gain)
+    before = copy.deepcopy(numbers)
+    found = verdicts(numbers)
+    assert [row[0] for row in found] == ["C1", "C2", "C4"]
+    assert tuple(row[3] for row in found) == expected
+    assert f"{100 * test:.1f} %" in found[0][2]
+    assert numbers == before
+
+
+def test_the_interval_of_the_reported_accuracy():
+    assert [round(100 * bound, 1) for bound in REPORTED_INTERVAL] == [62.0, 76.5]
