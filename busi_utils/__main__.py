@@ -1,0 +1,117 @@
+"""The commands behind the Makefile: ``python -m busi_utils <command>``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import StudyError
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from .notebook_files import keep_outputs, render_pages
+    from .numbers import record_metrics
+    from .paths import NOTEBOOKS
+    from .runner import Run, run_notebooks
+    from .settings import settings_from
+
+    settings = settings_from(arguments)
+    print(f"Data set: {settings.dataset}; parameters: {settings.where}", flush=True)
+    run = Run(
+        workspace=settings.workspace,
+        values=settings.values,
+        where=settings.where,
+        only=arguments.only,
+        timeout_s=arguments.timeout,
+    )
+    executed = run_notebooks(run)
+    shown = {k: v for k, v in settings.values.items() if k not in ("data", "workspace")}
+    record_metrics("run", {"dataset": settings.dataset, "parameters": shown}, settings.workspace)
+    render_pages(executed, settings.workspace)
+    if arguments.keep_outputs:
+        for path in executed:
+            keep_outputs(path, NOTEBOOKS / path.name)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from .report import build_report
+    from .settings import settings_from
+
+    if not arguments.build_only:
+        _run(arguments)
+    settings = settings_from(arguments)
+    for path in build_report(settings.workspace, settings.dataset):
+        print(f"Report: {path}")
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    from .bench import BENCHES
+    from .numbers import save_table
+    from .paths import workspace_for
+
+    unknown = [name for name in arguments.names if name not in BENCHES]
+    if unknown:
+        raise StudyError(f"There is no benchmark '{unknown[0]}'; there are: {', '.join(BENCHES)}.")
+    for name in arguments.names or BENCHES:
+        table = BENCHES[name]()
+        save_table(f"bench_{name}", table, workspace_for("busi", arguments.workspace))
+        print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
+
+
+def _download(arguments: argparse.Namespace) -> None:
+    from .download import download_busi
+
+    folder = Path(download_busi(arguments.folder))
+    print(f"BUSI is in {folder}: run 'make report DATA={folder}'.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m busi_utils", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data", default="", help="BUSI folder, or name=folder,name=folder")
+    shared.add_argument("--weights", default="", help="folder of ImageNet weights")
+    shared.add_argument("--parameters", default="", help="demo, busi or a .yaml file")
+    shared.add_argument("--set", default="", help="overrides: 'epochs=5 seeds=[0, 1]'")
+    shared.add_argument("--workspace", default="", help="folder that receives what is made")
+    shared.add_argument("--only", default="", help="number of the one notebook to run")
+    shared.add_argument("--timeout", type=int, default=24 * 3600, help="seconds a cell may take")
+    shared.add_argument("--keep-outputs", action="store_true", help="store outputs in notebooks/")
+    run = commands.add_parser("run", parents=[shared], help="execute the notebooks")
+    run.set_defaults(call=_run)
+    report = commands.add_parser("report", parents=[shared], help="notebooks, then the report")
+    report.add_argument("--build-only", action="store_true", help="only build from what is there")
+    report.set_defaults(call=_report)
+    bench = commands.add_parser("bench", help="time the fast ways against the ordinary ones")
+    bench.add_argument("names", nargs="*", help="benchmarks; none: all")
+    bench.add_argument("--workspace", default="", help="folder that receives the tables")
+    bench.set_defaults(call=_bench)
+    download = commands.add_parser("download", help="fetch BUSI from its official source")
+    download.add_argument("folder", help="where to put it")
+    download.set_defaults(call=_download)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 success, 1 a cell failed, 2 something the user can mend, 130 Ctrl-C."""
+    from .runner import CellFailure
+
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.call(arguments)
+    except StudyError as error:
+        print(f"Stopped: {error}", file=sys.stderr)
+        return 2
+    except CellFailure as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped by Ctrl-C. Finished work is kept; the next run goes on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What one command asks for: which data, which parameters, which workspace."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .datasets import sources_of
+from .errors import StudyError
+from .parameters import parse_overrides, read_parameter_file
+from .paths import NOTEBOOKS, Workspace, folder_from, workspace_for
+
+_DATA_VARIABLES = ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters after file and command line, and the workspace that they lead to."""
+
+    dataset: str
+    workspace: Workspace
+    values: dict[str, Any]
+    where: str
+
+
+def settings_from(arguments: Namespace) -> Settings:
+    """Turn command-line arguments into settings, and set the data variables for the kernels.
+
+    With a BUSI folder (argument or ``BUSI_DATA``) the parameters are those of ``busi.yaml``, else
+    those of ``demo.yaml``; ``arguments.parameters`` overrules this. The demonstration never sees
+    the data variables, so that it is the same on every machine.
+
+    Raises
+    ------
+    StudyError
+        If a folder does not exist, or arguments contradict each other.
+    """
+    given = arguments.data or os.environ.get("BUSI_DATA", "")
+    name = arguments.parameters or ("busi" if given else "demo")
+    if arguments.weights and name == "demo":
+        raise StudyError("WEIGHTS is of no use without data: pass DATA=<BUSI folder> too.")
+    if arguments.data and name == "demo":
+        raise StudyError("DATA is of no use with PARAMETERS=demo: leave one of them out.")
+    path = Path(name) if name.endswith(".yaml") else NOTEBOOKS / "parameters" / f"{name}.yaml"
+    values = read_parameter_file(path)
+    overrides = parse_overrides(arguments.set)
+    values |= overrides
+    dataset = values.get("dataset", "")
+    if not isinstance(dataset, str) or not dataset:
+        raise StudyError(f"{path} names no data set: add 'dataset: phantom' or 'dataset: busi'.")
+    _set_variables(dataset, given, arguments.weights)
+    root = arguments.workspace or values.get("workspace", "")
+    if root:
+        values["workspace"] = str(Path(root).expanduser().resolve())
+    where = f"{path.name} and SET" if overrides else path.name
+    return Settings(dataset, workspace_for(dataset, values.get("workspace", "")), values, where)
+
+
+def _set_variables(dataset: str, data: str, weights: str) -> None:
+    """Make folders absolute (kernels run elsewhere), and hide them from the demonstration."""
+    if dataset == "phantom":
+        for variable in _DATA_VARIABLES:
+            os.environ.pop(variable, None)
+        return
+    if data:
+        sources = sources_of(dataset, data)
+        named = [f"{name}={folder}" for name, folder in sources.items()]
+        os.environ["BUSI_DATA"] = ",".join(named) if "=" in data else named[0].partition("=")[2]
+    if weights or os.environ.get("BUSI_WEIGHTS"):
+        folder = folder_from(weights, "BUSI_WEIGHTS", "weights")
+        os.environ["BUSI_WEIGHTS"] = str(folder)
+    if os.environ.get("BUSBRA_DATA"):
+        os.environ["BUSBRA_DATA"] = str(folder_from("", "BUSBRA_DATA", "BUS-BRA"))
