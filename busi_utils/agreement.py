@@ -126,3 +126,27 @@ def in_words(values: Mapping[str, float]) -> str:
     rates = [f"{name} {values[name]:.3f}" for name in ("precision", "recall") if name in values]
     head = f"found {values['found']}, reference {values['reference']}, common {values['common']}"
     return "; ".join([head, *rates])
+
+
+def curated_table(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Say what Curated BUSI kept and left, seen from the groups of this audit.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``what, images``; all zero for a data set that the list does not know.
+    """
+    facts = facts_of(manifest)
+    curated = facts["curated"]
+    group = manifest["duplicate_group"]
+    alone = ~group.duplicated(keep=False)
+    rows = {
+        "members": curated,
+        "members whose group has one image": curated & alone,
+        "members with another member in their group": curated
+        & group.where(curated, manifest["image_id"]).duplicated(keep=False),
+        "members with an axilla objection": curated & (facts["objection"] == "axilla"),
+        "left out although alone in their group": ~curated & alone,
+        "left out with their whole group": ~curated & ~curated.groupby(group).transform("any"),
+    }
+    return pd.DataFrame({"what": list(rows), "images": [int(flag.sum()) for flag in rows.values()]})

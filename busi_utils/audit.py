@@ -136,6 +136,29 @@ def share_readings(manifest: pd.DataFrame, claimed: float) -> pd.DataFrame:
     return table.sort_values("off", key=abs, ignore_index=True)
 
 
+def total_readings(manifest: pd.DataFrame, claimed: int) -> pd.DataFrame:
+    """Return the natural ways to count the images, beside a claimed total.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``reading, images, off`` (from the claim).
+    """
+    masks = int(manifest["n_masks"].sum())
+    with_mask = int((manifest["n_masks"] > 0).sum())
+    readings = {
+        "every image": len(manifest),
+        "files left when only *_mask.png is removed": len(manifest) + masks - with_mask,
+        "files, masks included": len(manifest) + masks,
+        "equal pixels counted once": manifest["sha256"].nunique(),
+        "without groups across classes": int((~manifest["cross_class"]).sum()),
+        "duplicate groups": manifest["duplicate_group"].nunique(),
+        "cohort clean": int((manifest["excluded_because"] == "").sum()),
+    }
+    table = pd.DataFrame({"reading": list(readings), "images": list(readings.values())})
+    return table.assign(off=table["images"] - claimed)
+
+
 def flow_table(manifest: pd.DataFrame) -> pd.DataFrame:
     """Count images by class along the way from every image to the cohort ``clean``.
 
