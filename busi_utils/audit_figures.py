@@ -8,25 +8,36 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from . import CLASSES
+from .annotations import annotation_mask
 from .figures import CLASS_COLOURS, CLASS_MARKERS, PRINT_WIDTH
 
 _HATCHES = {"normal": "....", "benign": "", "malignant": "////"}
 
 
-def example_pairs(pairs: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+def example_pairs(pairs: pd.DataFrame, manifest: pd.DataFrame, marked: pd.Series) -> pd.DataFrame:
     """Choose one pair of each sort for the eye.
+
+    Parameters
+    ----------
+    pairs, manifest : pd.DataFrame
+        See `prepare.PreparedData`.
+    marked : pd.Series
+        What the reference says of burnt-in marks, indexed like ``manifest``.
 
     Returns
     -------
     pd.DataFrame
         Rows of ``pairs`` with a column ``sort``: exact, across classes, cropped, scaled, marked
-        (burnt-in marks in one twin only), least alike; a sort that does not occur is left out.
+        (burnt-in marks in one twin only, by detector and reference), least alike; a sort that
+        does not occur is left out.
     """
-    rows = manifest.set_index("image_id")
+    flags = manifest["annotated"].astype(int) + marked.astype(int)
+    rows = manifest.assign(marks=flags).set_index("image_id")
     a, b = rows.loc[pairs["image_id_a"]], rows.loc[pairs["image_id_b"]]
     ratio = a["width"].to_numpy() / b["width"].to_numpy()
     near = (pairs["kind"] == "near").to_numpy()
@@ -36,13 +47,14 @@ def example_pairs(pairs: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
         "across classes": crossing,
         "cropped": (pairs["kind"] == "cropped").to_numpy(),
         "scaled": near & (np.maximum(ratio, 1 / ratio) > 1.1),
-        "marks in one only": a["annotated"].to_numpy() != b["annotated"].to_numpy(),
+        "marks in one only": np.abs(a["marks"].to_numpy() - b["marks"].to_numpy()) == 2,
         "least alike": pairs["score"].to_numpy() == pairs["score"].min(),
     }
     ranked = pairs.sort_values(["score", "image_id_a", "image_id_b"])
     taken: dict[str, int] = {}
     for sort, fits in sorts.items():
-        free = [row for row in ranked.index[fits[ranked.index]] if row not in taken.values()]
+        order = ranked.index[::-1] if sort == "across classes" else ranked.index
+        free = [row for row in order if fits[row] and row not in taken.values()]
         if free:
             taken[sort] = free[0]
     return pairs.loc[list(taken.values())].assign(sort=list(taken)).reset_index(drop=True)
@@ -72,7 +84,7 @@ def pair_gallery(chosen: pd.DataFrame, images: Sequence[np.ndarray]) -> Figure:
 
 
 def image_gallery(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
-    """Show images four a row under their titles."""
+    """Show images four a row under their titles, with a frame around burnt-in marks."""
     rows = -(-len(images) // 4)
     fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.6 * rows), squeeze=False)
     for ax in axes.flat:
@@ -80,6 +92,10 @@ def image_gallery(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
         ax.imshow(image, vmin=0, vmax=255)
         ax.set_title(title, fontsize=8, loc="left")
+        y, x = np.nonzero(annotation_mask(image))
+        if len(x):
+            frame = (x.min() - 15, y.min() - 15), np.ptp(x) + 30, np.ptp(y) + 30
+            ax.add_patch(Rectangle(*frame, fill=False, color="#E69F00", linewidth=1.2))
     return fig
 
 
@@ -150,7 +166,8 @@ def growth(scaling: pd.DataFrame, exponent: float) -> Figure:
     quadratic = seconds.iloc[0] * (n / n.iloc[0]) ** 2
     ax.loglog(n, quadratic, "--", color="grey", label="quadratic (all pairs)")
     ax.set_xticks(n, [f"{count:,}" for count in n])
+    ax.set_yticks(seconds, [f"{second:,.3g}" for second in seconds])
     ax.minorticks_off()
-    ax.set(xlabel="images", ylabel="processor time (s)")
+    ax.set(xlabel="images", ylabel="processor time (s)", ylim=(None, 3 * seconds.max()))
     ax.legend(loc="upper left")
     return fig

@@ -1,0 +1,178 @@
+"""What the audit counts, compares and draws."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from busi_utils import agreement, audit, audit_figures, scaling
+from busi_utils.errors import StudyError
+from busi_utils.paths import Workspace
+from busi_utils.phantom_dataset import write_phantom_dataset
+
+COUNTS = {"benign": 24, "malignant": 12, "normal": 10}
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    """An audited phantom of two sources: (sources, workspace, prepared)."""
+    root = tmp_path_factory.mktemp("audit")
+    sources = {"phantom": root / "a", "clinic": root / "b"}
+    write_phantom_dataset(sources["phantom"], COUNTS, seed=3)
+    few = {"benign": 2, "malignant": 2, "normal": 2}
+    write_phantom_dataset(sources["clinic"], few, seed=4, scanner="B", plant=False)
+    workspace = Workspace(root / "work")
+    return sources, workspace, audit.audited(sources, "phantom", workspace)
+
+
+def small_manifest() -> pd.DataFrame:
+    """Seven images: a scaled twin, a group across classes, an axilla image with a twin."""
+    rows = [
+        ("normal (1)", "normal", 1, "g1", False, ""),
+        ("benign (1)", "benign", 2, "g2", False, ""),
+        ("benign (2)", "benign", 1, "g2", False, "duplicate of benign (1)"),
+        ("benign (3)", "benign", 1, "g3", True, "cross-class duplicates"),
+        ("malignant (1)", "malignant", 1, "g3", True, "cross-class duplicates"),
+        ("malignant (2)", "malignant", 1, "g4", False, "axilla (Pawłowska 2023)"),
+        ("malignant (3)", "malignant", 1, "g4", False, "duplicate of axilla image malignant (2)"),
+    ]
+    columns = ["image_id", "label", "n_masks", "duplicate_group", "cross_class", "excluded_because"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(source="busi", sha256=table["image_id"], annotated=table["n_masks"] > 1)
+
+
+def test_every_planted_twin_is_found(phantom):
+    sources, _, prepared = phantom
+    manifest = prepared.manifest
+    reference = agreement.reference_of(manifest, sources)
+    assert reference["known"].sum() == (manifest["source"] == "phantom").sum() + 6
+    numbers = agreement.pair_agreement(manifest["duplicate_group"], reference["group"])
+    assert numbers["reference"] >= 5
+    assert numbers["precision"] == numbers["recall"] == 1
+    marks = agreement.flag_agreement(manifest["annotated"], reference["annotated"])
+    assert marks["precision"] == 1
+    assert marks["recall"] > 0.85
+
+
+def test_an_audit_is_read_where_no_images_are(phantom):
+    _, workspace, prepared = phantom
+    again = audit.audited({}, "phantom", workspace)
+    assert again.manifest["image_id"].equals(prepared.manifest["image_id"])
+    assert len(again.pairs) == len(prepared.pairs)
+    assert again.folds.keys() == prepared.folds.keys()
+    with pytest.raises(StudyError, match="audit"):
+        audit.audited({}, "busi", workspace)
+
+
+def test_files_are_images_and_masks(phantom):
+    sources, _, prepared = phantom
+    counts = audit.count_table(prepared.manifest).set_index(["source", "class"])
+    modes = audit.file_modes(sources)
+    on_disk = sum(1 for folder in sources.values() for _ in folder.glob("*/*.png"))
+    assert counts.loc[("all", "all"), "files"] == modes["files"].sum() == on_disk
+    images = modes.loc[modes["kind"] == "image", "files"].sum()
+    assert counts.loc[("all", "all"), "images"] == images == len(prepared.manifest)
+    classes = counts.loc["all"].drop("all").sum()
+    assert classes.equals(counts.loc[("all", "all")])
+
+
+def test_images_are_opened_by_name(phantom):
+    sources, _, prepared = phantom
+    manifest = prepared.manifest
+    names = ["benign (2)", "clinic/normal (1)"]
+    sizes = manifest.set_index("image_id").loc[names, ["height", "width"]].to_numpy().tolist()
+    assert [list(im.shape) for im in audit.open_images(manifest, sources, names)] == sizes
+
+
+def test_readings_of_the_share_of_masks():
+    table = audit.share_readings(small_manifest(), claimed=45.5).set_index("reading")
+    assert table.loc["one mask per lesion image among images and these", "part"] == 6
+    assert table.loc["one mask per lesion image among images and these", "whole"] == 13
+    assert table.loc["all masks among all files", "per_cent"] == pytest.approx(100 * 8 / 15)
+    assert table["off"].abs().is_monotonic_increasing
+
+
+def test_readings_of_the_total():
+    table = audit.total_readings(small_manifest(), claimed=5).set_index("reading")
+    assert table.loc["every image", ["images", "off"]].tolist() == [7, 2]
+    assert table.loc["files left when only *_mask.png is removed", "images"] == 8
+    assert table.loc["duplicate groups", "images"] == 4
+    assert table.loc["cohort clean", "images"] == 2
+
+
+def test_the_flow_ends_in_the_clean_cohort():
+    flow = audit.flow_table(small_manifest())
+    assert flow["all"].tolist() == [7, 5, 3, 2]
+    assert flow["removed"].tolist() == [0, 2, 2, 1]
+    assert flow.loc[3, ["normal", "benign", "malignant"]].tolist() == [1, 1, 0]
+
+
+def test_groups_and_conflicts():
+    groups = audit.group_table(small_manifest())
+    assert groups.to_numpy().tolist() == [[1, 1, 1, 0, 0], [2, 3, 6, 1, 0]]
+    conflicts = audit.label_conflicts(small_manifest())
+    assert conflicts["images"].tolist() == ["benign (3), malignant (1)"]
+
+
+def test_leaking_share_counts_images_with_a_twin_in_another_fold():
+    folds = pd.DataFrame({"group": ["a", "a", "b", "b", "c"], "fold": [0, 1, 2, 2, 3]})
+    folds = folds.assign(label="benign")
+    assert audit.leaking_share(folds) == pytest.approx(0.4)
+    row = audit.cohort_table({"raw": folds}).iloc[0]
+    assert row[["benign", "images", "groups", "smallest_fold", "largest_fold"]].tolist() == [
+        5, 5, 3, 1, 2,
+    ]  # fmt: skip
+
+
+def test_agreement_counts_pairs():
+    found = pd.Series(["a", "a", "a", "b", "c"])
+    reference = pd.Series(["x", "x", "y", "y", "z"])
+    numbers = agreement.pair_agreement(found, reference)
+    assert numbers == {
+        "found": 3, "reference": 2, "common": 1, "precision": 1 / 3, "recall": 0.5,
+    }  # fmt: skip
+    assert agreement.in_words(numbers).endswith("precision 0.333; recall 0.500")
+    nothing = agreement.pair_agreement(pd.Series([1, 2]), pd.Series([1, 2]))
+    assert nothing == {"found": 0, "reference": 0, "common": 0}
+    disputed = agreement.disagreeing_pairs(pd.Series(list("pqrst")), found, reference)
+    assert set(disputed.itertuples(index=False, name=None)) == {
+        ("p", "r", "found"), ("q", "r", "found"), ("r", "s", "reference"),
+    }  # fmt: skip
+
+
+def test_growth_is_measured_once(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path)
+    table = scaling.duplicate_scaling("phantom", [10, 20], 0, workspace)
+    assert table["images"].tolist() == [10, 20]
+    assert table["planted"].tolist() == table["found"].tolist() == [1, 2]
+    assert table["false"].sum() == 0
+    monkeypatch.setattr(scaling, "find_duplicates", None)
+    again = scaling.duplicate_scaling("phantom", [20, 10], 0, workspace)
+    assert again["found"].tolist() == [1, 2]
+    with pytest.raises(StudyError, match="at least two"):
+        scaling.duplicate_scaling("phantom", [10], 0, workspace)
+
+
+def test_growth_exponent():
+    table = pd.DataFrame({"images": [10, 100, 1000], "cpu_seconds": [1, 100, 10000]})
+    assert scaling.growth_exponent(table) == pytest.approx(2)
+
+
+def test_figures_show_every_pair_and_class(phantom):
+    sources, _, prepared = phantom
+    manifest, pairs = prepared.manifest, prepared.pairs
+    marked = agreement.reference_of(manifest, sources)["annotated"]
+    chosen = audit_figures.example_pairs(pairs, manifest, marked)
+    assert chosen["sort"].is_unique
+    assert not chosen.duplicated(["image_id_a", "image_id_b"]).any()
+    assert {"exact", "across classes", "cropped"} <= set(chosen["sort"])
+    names = chosen[["image_id_a", "image_id_b"]].to_numpy().ravel().tolist()
+    images = audit.open_images(manifest, sources, names)
+    fig = audit_figures.pair_gallery(chosen, images)
+    assert sum(len(ax.images) for ax in fig.axes) == len(names)
+    fig = audit_figures.cohort_flow(audit.flow_table(manifest))
+    assert str(len(manifest)) in {text.get_text().strip() for text in fig.axes[0].texts}
+    share = audit_figures.marked_share(manifest)
+    assert share["annotated"].sum() == manifest["annotated"].sum()
+    assert ((share["low"] <= share["share"]) & (share["share"] <= share["high"])).all()
+    assert len(audit_figures.shortcuts(manifest, share).axes) == 2
+    plt.close("all")
