@@ -14,12 +14,14 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from . import CLASSES
 from .cells import Cell
 from .errors import StudyError
+from .execution import run_alone
 from .paired_tests import wilson
 from .predictions import OutOfFold
 from .study import Study, train_cell
 
 REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
 REPORTED_MEGABYTES = 3.4
+SIZES_TABLE = "baseline_file_sizes"
 _TEST_IMAGES = 152  # a fifth of the 760 images that the original counts
 REPORTED_INTERVAL = wilson(round(REPORTED_TEST * _TEST_IMAGES), _TEST_IMAGES)
 
@@ -68,15 +70,18 @@ def saved_sizes(study: Study, cell: Cell) -> pd.DataFrame:
     StudyError
         If a model that was read back predicts otherwise, or there are neither images nor a table.
     """
-    kept = study.workspace.tables / "baseline_file_sizes.csv"
-    if not study.sources:
-        if kept.exists():
-            return pd.read_csv(kept)
-        raise StudyError("The saved model's size needs the images: pass DATA=<folder>.")
+    kept = study.workspace.tables / f"{SIZES_TABLE}.csv"
+    if study.sources:
+        return run_alone(_train_and_weigh, study, cell)
+    if kept.exists():
+        return pd.read_csv(kept)
+    raise StudyError("The saved model's size needs the images: pass DATA=<folder>.")
+
+
+def _train_and_weigh(study: Study, cell: Cell) -> pd.DataFrame:
     import keras
 
-    trained = train_cell(study, cell)
-    network = trained.trainer.network.full
+    network = train_cell(study, cell).trainer.network.full
     x = np.zeros((1, study.size, study.size, 3), np.float32)
     expected = network.predict(x, verbose=0)
     rows = []

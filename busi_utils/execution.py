@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from typing import Any
 
 from .cells import Cell
 from .errors import StudyError
@@ -51,7 +52,9 @@ def run_missing(
 def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[str], None]) -> None:
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # Spawned, not forked: TensorFlow does not survive a fork. One job a process: memory returns.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_quiet, max_tasks_per_child=1
+    )
     started, cells_done, cells_all = time.perf_counter(), 0, sum(map(len, work))
     try:
         futures = {pool.submit(_run_job, study, job, threads): job for job in work}
@@ -70,12 +73,25 @@ def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[st
         pool.shutdown(cancel_futures=True)
 
 
+def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a module's function in a process of its own and return its result."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_quiet) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _quiet() -> None:
+    """Send what TensorFlow's native code says on loading to nowhere; exceptions still arrive."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+
+
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _run_job(study: Study, cells: list[Cell], threads: int) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
