@@ -138,6 +138,7 @@ def curated_table(manifest: pd.DataFrame) -> pd.DataFrame:
     """
     facts = facts_of(manifest)
     curated = facts["curated"]
+    listed = facts["group"] != ""
     group = manifest["duplicate_group"]
     alone = ~group.duplicated(keep=False)
     rows = {
@@ -146,7 +147,9 @@ def curated_table(manifest: pd.DataFrame) -> pd.DataFrame:
         "members with another member in their group": curated
         & group.where(curated, manifest["image_id"]).duplicated(keep=False),
         "members with an axilla objection": curated & (facts["objection"] == "axilla"),
-        "left out although alone in their group": ~curated & alone,
-        "left out with their whole group": ~curated & ~curated.groupby(group).transform("any"),
+        "left out although alone in their group": listed & ~curated & alone,
+        "left out with their whole group": listed
+        & ~curated
+        & ~curated.groupby(group).transform("any"),
     }
     return pd.DataFrame({"what": list(rows), "images": [int(flag.sum()) for flag in rows.values()]})
