@@ -7,5 +7,10 @@ from collections.abc import Callable
 import pandas as pd
 
 from .bench_statistics import bench_statistics
+from .bench_training import bench_fine_tuning, bench_head_training
 
-BENCHES: dict[str, Callable[[], pd.DataFrame]] = {"statistics": bench_statistics}
+BENCHES: dict[str, Callable[[], pd.DataFrame]] = {
+    "statistics": bench_statistics,
+    "head_training": bench_head_training,
+    "fine_tuning": bench_fine_tuning,
+}

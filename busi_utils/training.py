@@ -165,7 +165,7 @@ class Trainer:
         self._resume()
         recipe, progress = self.recipe, self.progress
         while progress.epoch < recipe.epochs and not self._out_of_patience():
-            row = self._epoch(train)
+            row = self.train_epoch(train)
             row |= self._validate(validation)
             if recipe.cut == "features":  # elsewhere it would cost as much as half an epoch
                 row["train_accuracy"] = self.accuracy(train)
@@ -188,7 +188,8 @@ class Trainer:
         patience, progress = self.recipe.patience, self.progress
         return patience is not None and progress.epoch - progress.best_epoch >= patience
 
-    def _epoch(self, train: Part) -> dict[str, float]:
+    def train_epoch(self, train: Part) -> dict[str, float]:
+        """Run one epoch; return mean loss and accuracy as a training log prints them."""
         recipe, bank, epoch = self.recipe, self.bank, self.progress.epoch
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(train.rows))
