@@ -1,0 +1,66 @@
+"""The claims of the original report, in its own words, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from .numbers import VERDICT_COLUMNS, read_verdicts
+from .paths import Workspace
+
+OPEN = "not yet examined"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: its number here, the section of the original, and the words quoted from it."""
+
+    claim_id: str
+    section: str
+    words: str
+
+
+CLAIMS = (
+    Claim("C1", "V.A", "Training Accuracy 65%, Testing Accuracy 70%"),
+    Claim("C2", "V", "Underfitting; shallow depth … Limited representational power"),
+    Claim("C3", "V.B, VI", "EfficientNetB3 was justified as the superior model for deployment"),
+    Claim("C4", "VI", "Small model size (3.4 MB)"),
+    Claim("C5", "VI", "Very fast inference … Suitable for mobile devices"),
+    Claim(
+        "C6",
+        "IV.B",
+        "Total images: 760; BUSI dataset + Kaggle + additional Bangladeshi images; Mask images "
+        "(+45.5%) removed",
+    ),
+    Claim("C7", "V.B", "Preprocessing and dataset cleaning significantly affect accuracy"),
+    Claim("C8", "II", "Breast ultrasound … achieved 85–92% accuracy in previous studies"),
+    Claim(
+        "C9",
+        "VII",
+        "Dataset quality heavily influences model success … More sophisticated CNNs are needed",
+    ),
+    Claim(
+        "C10",
+        "VIII",
+        "Attention layers, a MobileNetV2-Tiny, MobileNetV3 and V4, distillation [as improvements]",
+    ),
+)
+
+
+def claim_table(workspace: Workspace) -> pd.DataFrame:
+    """Return every claim with its evidence and verdict; a claim without a row is open.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``claim_id, section, claim`` (the original's words), ``evidence, verdict``.
+    """
+    found = read_verdicts(workspace).set_index(VERDICT_COLUMNS[0])
+    rows = []
+    for claim in CLAIMS:
+        known = claim.claim_id in found.index
+        evidence = found.at[claim.claim_id, "evidence"] if known else ""
+        verdict = found.at[claim.claim_id, "verdict"] if known else OPEN
+        rows.append((claim.claim_id, claim.section, f"“{claim.words}”", evidence, verdict))
+    return pd.DataFrame(rows, columns=["claim_id", "section", "claim", "evidence", "verdict"])
