@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -24,7 +25,9 @@ from .notebook_files import cell_titles, clean_notebook
 from .parameters import bind, check_known, declared_parameters
 from .paths import NOTEBOOKS, Workspace
 
-CELL_TIMEOUT_S = 24 * 3600
+CELL_TIMEOUT_S = 6 * 3600
+_START_TIMEOUT_S = 300  # a kernel on a busy machine
+_MESSAGE_TIMEOUT_S = 120  # the last outputs of a cell on a busy machine
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -39,7 +42,7 @@ class Run:
     Attributes
     ----------
     workspace : Workspace
-        Receives ``report/notebooks_run/<notebook>.ipynb`` and ``.log``.
+        Receives ``report/runs/<notebook>.ipynb`` and ``.log``.
     values : Mapping
         Parameters from file and command line; each notebook gets those that it declares.
     where : str
@@ -61,7 +64,7 @@ class Run:
 
     @property
     def executed(self) -> Path:
-        return self.workspace.report / "notebooks_run"
+        return self.workspace.report / "runs"
 
 
 def find_notebooks(folder: Path, only: str = "") -> list[Path]:
@@ -74,7 +77,7 @@ def find_notebooks(folder: Path, only: str = "") -> list[Path]:
     """
     every = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not every:
-        raise StudyError(f"There are no notebooks in {folder}.")
+        raise StudyError(f"There are no notebooks in {folder}: restore them.")
     chosen = [path for path in every if path.name.startswith(only)]
     if len(chosen) != 1 and only:
         names = ", ".join(path.stem for path in every)
@@ -102,10 +105,10 @@ def run_notebooks(run: Run, out: TextIO | None = None) -> list[Path]:
         A cell raised, timed out, or its kernel died; the half-run notebook is kept.
     """
     out = out or sys.stdout
+    chosen = find_notebooks(run.folder, run.only)
     every = {path: declared_parameters(path) for path in find_notebooks(run.folder)}
     check_known(run.values, {name for one in every.values() for name in one}, run.where)
     bound = {path: bind(declared, run.values) for path, declared in every.items()}
-    chosen = find_notebooks(run.folder, run.only)
     done = []
     with locked(run.workspace, "run", wait_s=0):
         for number, path in enumerate(chosen, start=1):
@@ -122,7 +125,7 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> P
     target.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
     start = time.perf_counter()
-    with open(target.with_suffix(".log"), "w", encoding="utf-8") as log, _short_runtime_folder():
+    with open(target.with_suffix(".log"), "w", encoding="utf-8") as log, _own_kernel() as config:
         progress = _Progress(out, log)
         try:
             papermill.execute_notebook(
@@ -130,26 +133,30 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> P
                 target,
                 parameters,
                 kernel_name="python3",
+                language="python",
                 progress_bar=False,
                 cwd=path.parent,
+                start_timeout=_START_TIMEOUT_S,
                 execution_timeout=run.timeout_s,
+                iopub_timeout=_MESSAGE_TIMEOUT_S,
                 stdout_file=log,
                 stderr_file=log,
                 on_notebook_start=progress.begin,
                 on_cell_execute=progress.start,
                 on_cell_executed=progress.end,
                 record_timing=False,
-                config=_kernel_config(),
+                config=config,
             )
-        except papermill.PapermillExecutionError as error:
-            raise _failure(path, progress, error, log, target) from None
-        except (CellTimeoutError, DeadKernelError) as error:
-            raise _failure(path, progress, error, log, target) from None
+        except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+            progress.stop("failed")
+            raise _failure(path, progress.place, error, log, target) from None
+        except KeyboardInterrupt:
+            progress.stop("interrupted")
+            raise
         finally:
             if target.exists():
                 clean_notebook(target, run.workspace)
-    seconds = time.perf_counter() - start
-    print(f"      {path.stem} done in {seconds:.0f} s", file=out, flush=True)
+    print(f"      {path.stem} done in {time.perf_counter() - start:.0f} s", file=out, flush=True)
     return target
 
 
@@ -161,6 +168,7 @@ class _Progress:
         self._titles: list[str] = []
         self._order: dict[int, int] = {}
         self._start = 0.0
+        self._open = False
         self.place = "before its first cell"
 
     def begin(self, notebook: NotebookNode) -> None:
@@ -170,24 +178,27 @@ class _Progress:
 
     def start(self, cell: NotebookNode, cell_index: int) -> None:
         number = f"{self._order[cell_index]}/{len(self._order)}"
-        self.place = f"in cell {number}, '{self._titles[cell_index]}'"
-        self._start = time.perf_counter()
-        print(f"\n--- cell {number}: {self._titles[cell_index]}", file=self._log, flush=True)
+        title = self._titles[cell_index]
+        self.place = f"in cell {number}, '{title}'"
+        self._start, self._open = time.perf_counter(), True
+        # The line is begun before the cell, so that a reader sees what is at work.
+        print(f"{number:>7}  {title} ... ", end="", file=self._out, flush=True)
+        print(f"\n--- cell {number}: {title}", file=self._log, flush=True)
 
     def end(self, cell: NotebookNode, cell_index: int, execute_reply: Any) -> None:
-        seconds = time.perf_counter() - self._start
-        number = f"{self._order[cell_index]}/{len(self._order)}"
-        line = f"{number:>7}  {seconds:6.1f} s  {self._titles[cell_index]}"
-        print(line, file=self._out, flush=True)
-        print(f"--- {seconds:.1f} s", file=self._log, flush=True)
+        if execute_reply["content"]["status"] == "ok":
+            self.stop(f"{time.perf_counter() - self._start:.1f} s")
+
+    def stop(self, how: str) -> None:
+        if self._open:
+            print(how, file=self._out, flush=True)
+            print(f"--- {how}", file=self._log, flush=True)
+            self._open = False
 
 
-def _failure(
-    path: Path, progress: _Progress, error: Exception, log: TextIO, target: Path
-) -> CellFailure:
+def _failure(path: Path, place: str, error: Exception, log: TextIO, target: Path) -> CellFailure:
     """Put place, traceback and the two files to look at into one message."""
-    traceback = "\n".join(getattr(error, "traceback", None) or [str(error)])
-    traceback = _ANSI.sub("", traceback).strip()
+    traceback = _ANSI.sub("", "\n".join(getattr(error, "traceback", None) or [str(error)])).strip()
     print(traceback, file=log)
     name, value = getattr(error, "ename", ""), getattr(error, "evalue", "")
     if name == "StudyError":
@@ -198,29 +209,34 @@ def _failure(
         reason, traceback = "the kernel died, most often for want of memory.", ""
     else:
         reason = f"{name}: {value}"
-    text = f"{path.stem} failed {progress.place}: {reason}\nSee {target} and {log.name}."
+    text = f"{path.stem} failed {place}: {reason}\nSee {target} and {log.name}."
     return CellFailure(f"{traceback}\n{text}" if traceback else text)
 
 
-def _kernel_config() -> Config:
-    """Let kernels talk over sockets in a folder: two runs can never meet on one TCP port."""
-    transport = "ipc" if os.name == "posix" else "tcp"
-    return Config({"KernelManager": {"transport": transport}})
-
-
 @contextmanager
-def _short_runtime_folder() -> Iterator[None]:
-    """Keep the sockets in a fresh folder; a socket's path may hold about 100 characters only."""
-    settings = {
-        "JUPYTER_PREFER_ENV_PATH": "1",  # never a kernel of the same name from the home folder
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-    }
+def _own_kernel() -> Iterator[Config]:
+    """Give kernels this interpreter, a private folder, and sockets in it instead of TCP ports.
+
+    Two runs can then never meet on one port, and no kernel or start-up file that a user has
+    installed elsewhere is taken. A socket's path may hold about 100 characters only, hence the
+    short folder.
+    """
     with tempfile.TemporaryDirectory(prefix="busi", ignore_cleanup_errors=True) as folder:
-        settings["JUPYTER_RUNTIME_DIR"] = folder
+        kernel = Path(folder) / "kernels" / "python3"
+        kernel.mkdir(parents=True)
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+        (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+        settings = {
+            "JUPYTER_PATH": folder,
+            "JUPYTER_RUNTIME_DIR": folder,
+            "IPYTHONDIR": str(Path(folder) / "ipython"),
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning, of no use here
+        }
         former = {name: os.environ.get(name) for name in settings}
         os.environ.update(settings)
         try:
-            yield
+            yield Config(KernelManager={"transport": "ipc" if os.name == "posix" else "tcp"})
         finally:
             for name, value in former.items():
                 if value is None:
