@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +20,15 @@ from .folds import inner_split, is_grouped, read_folds
 from .manifest import read_manifest
 from .paths import CACHE, Workspace
 from .recipes import Recipe, recipe_of
+from .run_record import start_of_record
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import; reading results does not need it
+    from .features import Bank
+    from .heads import Network
     from .training import Part, Trainer
     from .weights import InitialWeights
 
-_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
+_STRIDE = 32  # of every network in the registry
 
 
 @dataclass(frozen=True)
@@ -117,61 +117,35 @@ def train_cell(
     Raises
     ------
     StudyError
-        If data or weights are missing.
+        If data or weights are missing, or the input size does not suit the networks.
     """
-    import keras
     import tensorflow as tf
 
-    from .features import Bank
-    from .heads import build_network
-    from .models import RAW, UNIT, backbone_of
-    from .training import Part, Trainer
-    from .weights import load_backbone
+    from .training import Trainer
 
-    if not study.sources:
-        raise StudyError(
-            f"{cell} has no results yet and no images were named to train it: "
-            "pass DATA=<folder> or set BUSI_DATA."
-        )
-    recipe = recipe_of(cell.recipe)
-    folds = study.folds(cell.cohort)
+    _check(study, cell)
+    recipe, folds = recipe_of(cell.recipe), study.folds(cell.cohort)
     tf.config.experimental.enable_op_determinism()
-    keras.backend.clear_session()
     initial = study.initial_weights(cell.model, recipe)
-    # A frozen random backbone is shared by all seeds, as a frozen pretrained one is.
-    frozen_random = recipe.init == "random" and recipe.cut != "pixels"
-    keras.utils.set_random_seed(0 if frozen_random else cell.seed)
-    backbone = load_backbone(cell.model, study.size, initial)
-    keras.utils.set_random_seed(cell.seed)
-    network = build_network(cell.model, backbone, recipe)
-    input_range = {"right": backbone_of(cell.model).input_range, "unit": UNIT, "raw": RAW}
-    bank = Bank(
-        study.bank_files(cell.cohort),
-        recipe,
-        input_range[recipe.input_range],
-        study.size,
-        network.trunk,
-        f"{cell.model}:{initial.init}:{initial.sha256}:{recipe.cut}",
-    )
+    network = _network(study, cell, initial)
+    bank = _bank(study, cell, initial, network)
     ids = inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
     labels = folds.set_index("image_id")["label"]
-    parts = [Part(bank.rows(i), labels[i].map(CLASSES.index).to_numpy()) for i in ids]
-    train, validation, test = parts
+    train, validation, test = parts = [_part(bank, part, labels) for part in ids]
     started = time.perf_counter()
-    random_views = range(2, bank.n_views) or [0]
-    bank.require(train.rows, [0, *random_views] if recipe.cut == "features" else random_views)
+    bank.require_for_training(train.rows)
     filled = time.perf_counter() - started
-    name = f"{config_hash(cell, folds, study.manifest, study.size)}.npz"
-    trainer = Trainer(network, bank, recipe, cell.seed, CACHE / "checkpoints" / name)
+    identity = config_hash(cell, folds, study.manifest, study.size)
+    trainer = Trainer(network, bank, recipe, cell.seed, CACHE / "checkpoints" / f"{identity}.npz")
     started = time.perf_counter()
     progress = trainer.fit(train, validation, report)
     seconds = time.perf_counter() - started
     tables = {
-        part_name: prediction_table(i, labels[i], trainer.predict(part.rows))
-        for part_name, i, part in zip(("validation", "test"), ids[1:], parts[1:], strict=True)
+        name: prediction_table(i, labels[i], trainer.predict(part.rows))
+        for name, i, part in zip(("validation", "test"), ids[1:], parts[1:], strict=True)
     }
-    record = start_of_record(study, cell, recipe, initial) | {
-        "config_hash": name[:16],
+    record = start_of_record(cell, recipe, initial, study.size) | {
+        "config_hash": identity,
         "n_train": len(train.rows),
         "n_validation": len(validation.rows),
         "n_test": len(test.rows),
@@ -187,35 +161,56 @@ def train_cell(
     return TrainedCell(trainer, train, validation, test, tables, record)
 
 
-def start_of_record(
-    study: Study, cell: Cell, recipe: Recipe, initial: InitialWeights
-) -> dict[str, Any]:
-    """Return the part of a run record that is known before training."""
-    return {
-        "dataset": cell.dataset,
-        "cohort": cell.cohort,
-        "model": cell.model,
-        "recipe": cell.recipe,
-        "seed": cell.seed,
-        "fold": cell.fold,
-        "hyper_parameters": recipe.as_dict(),
-        "size": study.size,
-        "init": initial.init,
-        "weights_sha256": initial.sha256,
-        "versions": {name: version(name) for name in _PACKAGES},
-        "python": platform.python_version(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-    }
+def _check(study: Study, cell: Cell) -> None:
+    if not study.sources:
+        raise StudyError(
+            f"{cell} has no results yet and no images were named to train it: "
+            "pass DATA=<folder> or set BUSI_DATA."
+        )
+    if study.size < _STRIDE or study.size % _STRIDE:
+        raise StudyError(
+            f"The image size {study.size} is no multiple of {_STRIDE}, the stride of the networks: "
+            "choose for instance 96 or 224."
+        )
 
 
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+def _network(study: Study, cell: Cell, initial: InitialWeights) -> Network:
+    """Build the cell's network from seeds that make it the same in every process."""
+    import keras
+
+    from .heads import build_network
+    from .weights import load_backbone
+
+    recipe = recipe_of(cell.recipe)
+    keras.backend.clear_session()
+    # A frozen random backbone is shared by all seeds, as a frozen pretrained one is.
+    frozen_random = recipe.init == "random" and recipe.cut != "pixels"
+    keras.utils.set_random_seed(0 if frozen_random else cell.seed)
+    backbone = load_backbone(cell.model, study.size, initial)
+    keras.utils.set_random_seed(cell.seed)
+    return build_network(cell.model, backbone, recipe)
+
+
+def _bank(study: Study, cell: Cell, initial: InitialWeights, network: Network) -> Bank:
+    from .features import Bank
+    from .models import RAW, UNIT, backbone_of
+
+    recipe = recipe_of(cell.recipe)
+    ranges = {"right": backbone_of(cell.model).input_range, "unit": UNIT, "raw": RAW}
+    return Bank(
+        study.bank_files(cell.cohort),
+        recipe,
+        ranges[recipe.input_range],
+        study.size,
+        network.trunk,
+        f"{cell.model}:{initial.init}:{initial.sha256}:{recipe.cut}",
+    )
+
+
+def _part(bank: Bank, image_ids: Sequence[str], labels: pd.Series) -> Part:
+    from .training import Part
+
+    return Part(bank.rows(image_ids), labels[image_ids].map(CLASSES.index).to_numpy())
 
 
 def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None) -> None:

@@ -17,6 +17,7 @@ from . import CLASSES
 from .features import Bank
 from .fileio import atomic_path
 from .heads import Network
+from .losses import class_weights, learning_rate, mask_loss
 from .recipes import Recipe
 
 _PREDICT_BATCH = 64
@@ -50,41 +51,6 @@ class Progress:
     best_loss: float = float("inf")
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
-
-
-def _learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    warm_up = max(1, steps // 10)
-    if step < warm_up:
-        return recipe.learning_rate * (step + 1) / warm_up
-    return recipe.learning_rate * 0.5 * (1 + np.cos(np.pi * (step - warm_up) / (steps - warm_up)))
-
-
-def _class_weights(labels: np.ndarray, recipe: Recipe) -> np.ndarray:
-    counts = np.bincount(labels, minlength=len(CLASSES))
-    if not recipe.class_weights:
-        return np.ones(len(CLASSES), np.float32)
-    return (len(labels) / (len(CLASSES) * np.maximum(counts, 1))).astype(np.float32)
-
-
-def mask_loss(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy plus soft Dice loss of lesion masks, mean over images.
-
-    Parameters
-    ----------
-    target : tf.Tensor
-        Shape (batch, side, side), lesion share of each cell, 0-1.
-    logits : tf.Tensor
-        Shape (batch, side, side, 1).
-    """
-    logits = logits[..., 0]
-    entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(target, logits), axis=(1, 2))
-    share = tf.sigmoid(logits)
-    overlap = tf.reduce_sum(target * share, axis=(1, 2))
-    total = tf.reduce_sum(target + share, axis=(1, 2))
-    dice = 1 - (2 * overlap + 1) / (total + 1)  # +1: an image without lesion has loss near 0
-    return tf.reduce_mean(entropy + dice)
 
 
 class Trainer:
@@ -195,7 +161,7 @@ class Trainer:
         order = rng.permutation(len(train.rows))
         views = rng.integers(2, bank.n_views, len(order)) if bank.n_views > 2 else 0 * order
         self._reset_dropout(epoch)
-        weights = tf.constant(_class_weights(train.labels, recipe))
+        weights = tf.constant(class_weights(train.labels, recipe))
         batches = range(0, len(order), recipe.batch_size)
         losses, accuracies, sizes = [], [], []
         for number, start in enumerate(batches):
@@ -205,7 +171,7 @@ class Trainer:
             rows, seen = train.rows[chosen], views[start : start + len(chosen)]
             masks = bank.mask_batch(rows, seen) if recipe.mask_weight else np.zeros(0, np.float32)
             step = epoch * len(batches) + number
-            rate = _learning_rate(recipe, step, recipe.epochs * len(batches))
+            rate = learning_rate(recipe, step, recipe.epochs * len(batches))
             self.optimizer.learning_rate.assign(rate)
             loss, accuracy = self._step(
                 tf.constant(bank.batch(rows, seen)),
