@@ -85,7 +85,8 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
     spec : str
         ``column`` (text) or ``column:format`` with one of ``int``, ``pct``, ``decimal``, ``ci``
         (proportions with interval, in per cent), ``worth`` (points with interval), ``per_cent``
-        (values already in per cent), ``mega`` (one decimal).
+        (values already in per cent), ``mega`` (one decimal), ``words`` (no underscores), ``recipe``
+        (its label in figures).
 
     Raises
     ------
@@ -113,12 +114,19 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
     return _CELLS[kind](value)
 
 
+def _recipe(name: str) -> str:
+    from .baseline import label_of  # takes seconds: it comes with TensorFlow
+
+    return label_of(name)
+
+
 _CELLS = {
-    "": str,
+    "": lambda x: str(x) or MISSING,
+    "words": lambda x: str(x).replace("_", " "),
+    "recipe": _recipe,
     "int": lambda x: f"{round(x):,}",
     "pct": lambda x: f"{100 * x:.1f}",
     "per_cent": lambda x: f"{x:.2f}",
-    "signed": lambda x: _signed(x, 2),
     "decimal": lambda x: f"{x:.3f}",
     "mega": lambda x: f"{x:.1f}",
 }

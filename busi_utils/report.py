@@ -14,10 +14,11 @@ import typst
 from . import formats
 from .errors import StudyError
 from .fileio import atomic_path, write_text
-from .numbers import read_metrics
+from .numbers import read_metrics, record_metrics
 from .pandoc import CSS, pandoc
 from .paths import REPOSITORY, Workspace
 from .report_parts import PANDOC_COLUMNS, Parts
+from .run_summary import training_summary
 
 TEMPLATE = REPOSITORY / "report" / "report.md"
 BIBLIOGRAPHY = REPOSITORY / "report" / "references.bib"
@@ -54,8 +55,10 @@ def build_report(
         If a placeholder cannot be filled (it is named, with its line), a figure, table or citation
         is missing, or the numbers come from another data set.
     """
+    _check_origin(read_metrics(workspace), dataset, workspace)
+    if trained := training_summary(dataset, workspace):
+        record_metrics("training", trained, workspace)
     metrics = read_metrics(workspace)
-    _check_origin(metrics, dataset, workspace)
     html = _to_html(fill(template, metrics, workspace, dataset, raster=True), workspace, dataset)
     pdf = _to_pdf(fill(template, metrics, workspace, dataset, raster=False), workspace, dataset)
     page, sheets = workspace.report / "report.html", workspace.report / "report.pdf"

@@ -19,7 +19,7 @@ NATURAL_WIDTH = 84
 """Characters that a line of a table may have before its cells are wrapped."""
 PANDOC_COLUMNS = 200
 """Passed to pandoc: a table whose rule is longer than this takes the text width and wraps."""
-_LEFT = frozenset({""})  # formats set flush left; all others are numbers
+_LEFT = frozenset({"", "words", "recipe"})  # formats set flush left; all others are numbers
 
 
 class Parts:
@@ -130,7 +130,7 @@ class Parts:
         except StudyError as error:
             raise StudyError(f"table '{name}': {error}") from error
         right = [spec.partition(":")[2] not in _LEFT for spec in columns.values()]
-        text = f"**Table {number}.** {caption}{self.mark}"
+        text = f"**Table {number}.** {caption}{'' if raw else self.mark}"
         return f"\n{pipe_table(list(columns), body, right)}\n\n: {text} {{#tab-{name}}}\n"
 
 
@@ -144,7 +144,7 @@ def pipe_table(header: list[str], body: list[list[str]], right: list[bool]) -> s
     else:
         dashes = _wrapped(columns, natural, right)
     rule = [
-        "-" * (width - at_right) + ":" * at_right
+        ("-" * (width - 1) + ":") if at_right else (":" + "-" * (width - 1))
         for width, at_right in zip(dashes, right, strict=True)
     ]
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *body])
@@ -154,11 +154,11 @@ def _wrapped(columns: list[tuple[str, ...]], natural: list[int], right: list[boo
     """Share the line: numbers and longest words keep their width, long text gets the rest."""
     words = [max(len(w) for text in column for w in text.split() or [""]) for column in columns]
     least = [
-        n if at_right and n <= 24 else min(w + 1, n)
+        2 + (n if at_right and n <= 24 else min(w, n))
         for w, n, at_right in zip(words, natural, right, strict=True)
     ]
-    spare = max(0, 100 - sum(least))
-    want = [min(n, 160) - m for n, m in zip(natural, least, strict=True)]
+    spare = max(0, 110 - sum(least))
+    want = [max(0, min(n, 160) - m) for n, m in zip(natural, least, strict=True)]
     total = sum(want) or 1
     shares = [m + spare * w / total for m, w in zip(least, want, strict=True)]
     scale = 2.5 * PANDOC_COLUMNS / sum(shares)
@@ -167,5 +167,5 @@ def _wrapped(columns: list[tuple[str, ...]], natural: list[int], right: list[boo
 
 def escape(text: Any) -> str:
     """Return plain text as pandoc Markdown that shows exactly this text on one line."""
-    flat = " ".join(str(text).split())
+    flat = re.sub(r"(?<=\d) (?=%)", "\u00a0", " ".join(str(text).split()))
     return re.sub(r"([\\`*_{}\[\]<>#$@^~|])", r"\\\1", flat)
