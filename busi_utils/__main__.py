@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import StudyError
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -18,13 +21,13 @@ def _run(arguments: argparse.Namespace) -> None:
     from .settings import settings_from
 
     settings = settings_from(arguments)
-    print(f"Data set: {settings.dataset}; parameters: {settings.where}", flush=True)
+    print(settings.headline, flush=True)
     run = Run(
         workspace=settings.workspace,
         values=settings.values,
         where=settings.where,
         only=arguments.only,
-        timeout_s=arguments.timeout,
+        timeout_s=arguments.timeout or settings.timeout_s,
     )
     executed = run_notebooks(run)
     shown = {k: v for k, v in settings.values.items() if k not in ("data", "workspace")}
@@ -36,6 +39,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
+    from .paths import REPOSITORY
+    from .readme import update_readme
     from .report import build_report
     from .settings import settings_from
 
@@ -44,6 +49,36 @@ def _report(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments)
     for path in build_report(settings.workspace, settings.dataset):
         print(f"Report: {path}")
+    if settings.workspace.root == REPOSITORY:
+        update_readme(settings.workspace)
+
+
+def _study(arguments: argparse.Namespace) -> None:
+    from .cells import grid
+    from .cohorts import COHORTS
+    from .datasets import sources_of
+    from .execution import run_missing
+    from .paths import workspace_for
+    from .recipes import recipe_of
+    from .study import Study
+
+    for cohort in arguments.cohorts:
+        if cohort not in COHORTS:
+            raise StudyError(f"There is no cohort '{cohort}'; there are: {', '.join(COHORTS)}.")
+    for recipe in arguments.recipes:
+        recipe_of(recipe)
+    dataset = arguments.dataset
+    study = Study(
+        dataset,
+        workspace_for(dataset, arguments.workspace),
+        sources_of(dataset, arguments.data),
+        arguments.weights,
+        arguments.size or (96 if dataset == "phantom" else 224),
+    )
+    axes = (arguments.cohorts, arguments.models, arguments.recipes, arguments.seeds)
+    cells = grid(dataset, *axes)
+    print(f"{dataset}: {' x '.join(str(list(axis)) for axis in axes)} x 5 folds", flush=True)
+    run_missing(study, cells, arguments.jobs)
 
 
 def _bench(arguments: argparse.Namespace) -> None:
@@ -70,20 +105,32 @@ def _download(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m busi_utils", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--data", default="", help="BUSI folder, or name=folder,name=folder")
-    shared.add_argument("--weights", default="", help="folder of ImageNet weights")
+    places = argparse.ArgumentParser(add_help=False)
+    places.add_argument("--data", default="", help="BUSI folder, or name=folder,name=folder")
+    places.add_argument("--weights", default="", help="folder of ImageNet weights")
+    places.add_argument("--workspace", default="", help="folder that receives what is made")
+    shared = argparse.ArgumentParser(add_help=False, parents=[places])
     shared.add_argument("--parameters", default="", help="demo, busi or a .yaml file")
     shared.add_argument("--set", default="", help="overrides: 'epochs=5 seeds=[0, 1]'")
-    shared.add_argument("--workspace", default="", help="folder that receives what is made")
     shared.add_argument("--only", default="", help="number of the one notebook to run")
-    shared.add_argument("--timeout", type=int, default=24 * 3600, help="seconds a cell may take")
+    shared.add_argument("--timeout", type=int, default=0, help="seconds that one cell may take")
     shared.add_argument("--keep-outputs", action="store_true", help="store outputs in notebooks/")
     run = commands.add_parser("run", parents=[shared], help="execute the notebooks")
     run.set_defaults(call=_run)
     report = commands.add_parser("report", parents=[shared], help="notebooks, then the report")
     report.add_argument("--build-only", action="store_true", help="only build from what is there")
     report.set_defaults(call=_report)
+    study = commands.add_parser("study", parents=[places], help="train the missing cells of a grid")
+    study.add_argument("--dataset", default="busi", help="busi or phantom")
+    study.add_argument("--cohorts", nargs="+", default=["clean"])
+    study.add_argument("--models", nargs="+", default=["mobilenetv2"])
+    study.add_argument("--recipes", nargs="+", default=["original"])
+    study.add_argument("--seeds", nargs="+", type=int, default=[0])
+    study.add_argument(
+        "--size", type=int, default=0, help="side of the input; default 224, demo 96"
+    )
+    study.add_argument("--jobs", type=int, default=1, help="training processes at a time")
+    study.set_defaults(call=_study)
     bench = commands.add_parser("bench", help="time the fast ways against the ordinary ones")
     bench.add_argument("names", nargs="*", help="benchmarks; none: all")
     bench.add_argument("--workspace", default="", help="folder that receives the tables")
@@ -108,7 +155,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped by Ctrl-C. Finished work is kept; the next run goes on.", file=sys.stderr)
+        print(
+            "\nStopped by Ctrl-C. Finished work is kept; the next run goes on where this stopped.",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import re
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from traitlets.config import Config
 
 from .errors import StudyError
+from .kernels import logged_kernel_manager, own_kernel
 from .locks import locked
 from .notebook_files import cell_titles, clean_notebook
 from .parameters import bind, check_known, declared_parameters
@@ -125,7 +121,7 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> P
     target.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
     start = time.perf_counter()
-    with open(target.with_suffix(".log"), "w", encoding="utf-8") as log, _own_kernel() as config:
+    with open(target.with_suffix(".log"), "w", encoding="utf-8") as log, own_kernel() as config:
         progress = _Progress(out, log)
         try:
             papermill.execute_notebook(
@@ -146,8 +142,12 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> P
                 on_cell_executed=progress.end,
                 record_timing=False,
                 config=config,
+                kernel_manager_class=logged_kernel_manager(log),
             )
         except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+            if getattr(error, "ename", "") == "KeyboardInterrupt":
+                progress.stop("interrupted")
+                raise KeyboardInterrupt from None
             progress.stop("failed")
             raise _failure(path, progress.place, error, log, target) from None
         except KeyboardInterrupt:
@@ -211,35 +211,3 @@ def _failure(path: Path, place: str, error: Exception, log: TextIO, target: Path
         reason = f"{name}: {value}"
     text = f"{path.stem} failed {place}: {reason}\nSee {target} and {log.name}."
     return CellFailure(f"{traceback}\n{text}" if traceback else text)
-
-
-@contextmanager
-def _own_kernel() -> Iterator[Config]:
-    """Give kernels this interpreter, a private folder, and sockets in it instead of TCP ports.
-
-    Two runs can then never meet on one port, and no kernel or start-up file that a user has
-    installed elsewhere is taken. A socket's path may hold about 100 characters only, hence the
-    short folder.
-    """
-    with tempfile.TemporaryDirectory(prefix="busi", ignore_cleanup_errors=True) as folder:
-        kernel = Path(folder) / "kernels" / "python3"
-        kernel.mkdir(parents=True)
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
-        (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
-        settings = {
-            "JUPYTER_PATH": folder,
-            "JUPYTER_RUNTIME_DIR": folder,
-            "IPYTHONDIR": str(Path(folder) / "ipython"),
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning, of no use here
-        }
-        former = {name: os.environ.get(name) for name in settings}
-        os.environ.update(settings)
-        try:
-            yield Config(KernelManager={"transport": "ipc" if os.name == "posix" else "tcp"})
-        finally:
-            for name, value in former.items():
-                if value is None:
-                    os.environ.pop(name)
-                else:
-                    os.environ[name] = value

@@ -12,7 +12,9 @@ from .datasets import sources_of
 from .errors import StudyError
 from .parameters import parse_overrides, read_parameter_file
 from .paths import NOTEBOOKS, Workspace, folder_from, workspace_for
+from .runner import CELL_TIMEOUT_S
 
+DEMO_CELL_TIMEOUT_S = 900
 _DATA_VARIABLES = ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA")
 
 
@@ -24,6 +26,24 @@ class Settings:
     workspace: Workspace
     values: dict[str, Any]
     where: str
+
+    @property
+    def headline(self) -> str:
+        """One line that says which study this is and where it goes."""
+        if self.dataset == "phantom":
+            what = "Demonstration on synthetic phantoms (no BUSI folder was named)"
+        elif os.environ.get("BUSI_DATA"):
+            what = "Study on BUSI; what is missing is trained"
+        else:
+            what = (
+                "Study on BUSI from stored results (no BUSI folder was named, nothing is trained)"
+            )
+        return f"{what}; parameters from {self.where}; everything goes to {self.workspace.root}"
+
+    @property
+    def timeout_s(self) -> int:
+        """Seconds that one cell may take: minutes where all is small, else hours of training."""
+        return DEMO_CELL_TIMEOUT_S if self.dataset == "phantom" else CELL_TIMEOUT_S
 
 
 def settings_from(arguments: Namespace) -> Settings:

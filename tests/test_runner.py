@@ -1,0 +1,164 @@
+"""The runner: order, progress, logs, clean copies, and every way in which a run can fail."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from small_notebooks import write_notebook
+
+from busi_utils.errors import StudyError
+from busi_utils.locks import locked
+from busi_utils.notebook_files import keep_outputs, render_pages
+from busi_utils.paths import REPOSITORY, Workspace
+from busi_utils.runner import CellFailure, Run, find_notebooks, run_notebooks
+
+CODE = "from pathlib import Path\nprint(epochs, seeds, Path.cwd().name, Path.home(), workspace)"
+
+
+def a_run(tmp_path, values=None, **options):
+    return Run(Workspace(tmp_path / "out"), values or {}, "SET", tmp_path / "nb", **options)
+
+
+def test_a_good_run(tmp_path):
+    """One run, looked at from all sides, since a kernel takes seconds to start."""
+    first = write_notebook(tmp_path / "nb" / "01_a.ipynb", CODE, "import math\nmath.pi")
+    root = str(tmp_path / "out")
+    out = io.StringIO()
+    run = a_run(tmp_path, {"epochs": 7, "workspace": root}, only="01")
+    done = run_notebooks(run, out)
+
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "[1/1] 01_a"
+    assert re.fullmatch(r"\s+3/4  Section 1 \.\.\. [\d.]+ s", lines[3])
+    assert "7 [0, 1] nb" in (run.executed / "01_a.log").read_text()
+
+    text = done[0].read_text()
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    assert "7 [0, 1] nb ~ <workspace>" in notebook.cells[4].outputs[0].text
+    assert "papermill" not in notebook.metadata
+    assert not any("papermill" in c.metadata or "execution" in c.metadata for c in notebook.cells)
+    assert root not in text
+    assert str(REPOSITORY) not in text
+
+    keep_outputs(done[0], first)
+    kept = nbformat.read(first, as_version=4)
+    assert len(kept.cells) == 6  # no injected cell
+    assert kept.cells[5].outputs[0].data["text/plain"].startswith("3.14")
+
+    page = render_pages(done, run.workspace)[0].read_text()
+    assert "<math" in page
+    assert 'href="02_next.html"' in page
+    assert not re.search(r"<(script|img|link|iframe)[^>]*(src|href)=[\"']?(https?:)?//", page)
+
+
+def test_a_failing_cell_is_named_and_the_half_run_notebook_kept(tmp_path):
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", "print('before')", "1 / 0", "print('after')")
+    write_notebook(tmp_path / "nb" / "02_b.ipynb", "print('never')")
+    run, out = a_run(tmp_path), io.StringIO()
+    with pytest.raises(CellFailure) as caught:
+        run_notebooks(run, out)
+    message = str(caught.value)
+    assert "01_a failed in cell 3/4, 'Section 2': ZeroDivisionError" in message
+    assert "----> 1 1 / 0" in message
+    assert "3/4  Section 2 ... failed" in out.getvalue()
+    assert "\x1b" not in message
+    assert "before" in (run.executed / "01_a.ipynb").read_text()
+    assert "ZeroDivisionError" in (run.executed / "01_a.log").read_text()
+    assert not (run.executed / "02_b.ipynb").exists()
+
+
+def test_a_mendable_problem_is_one_sentence(tmp_path):
+    code = "from busi_utils.errors import StudyError\nraise StudyError('No data: set BUSI_DATA.')"
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", code)
+    with pytest.raises(CellFailure) as caught:
+        run_notebooks(a_run(tmp_path), io.StringIO())
+    assert "Traceback" not in str(caught.value)
+    assert "No data: set BUSI_DATA." in str(caught.value)
+
+
+def test_a_cell_that_takes_too_long_is_stopped(tmp_path):
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", "import time\ntime.sleep(60)")
+    with pytest.raises(CellFailure, match=r"'Section 1': the cell took longer"):
+        run_notebooks(a_run(tmp_path, timeout_s=3), io.StringIO())
+
+
+def test_nothing_starts_with_a_wrong_parameter_of_a_later_notebook(tmp_path):
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", "1")
+    write_notebook(tmp_path / "nb" / "02_b.ipynb", "1", parameters="late: int = 1")
+    for values in ({"late": "x"}, {"lat": 1}):
+        with pytest.raises(StudyError, match="lat"):
+            run_notebooks(a_run(tmp_path, values), io.StringIO())
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_runs_at_once_are_told_apart(tmp_path):
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", "1")
+    run = a_run(tmp_path)
+    with (
+        locked(run.workspace, "run"),
+        pytest.raises(StudyError, match="Another run is using"),
+    ):
+        run_notebooks(run, io.StringIO())
+
+
+def test_only_names_one_notebook(tmp_path):
+    for name in ("02_b", "01_a", "notes"):
+        write_notebook(tmp_path / f"{name}.ipynb")
+    assert [p.stem for p in find_notebooks(tmp_path)] == ["01_a", "02_b"]
+    assert [p.stem for p in find_notebooks(tmp_path, "02")] == ["02_b"]
+    with pytest.raises(StudyError, match="there are: 01_a, 02_b"):
+        find_notebooks(tmp_path, "03")
+    with pytest.raises(StudyError, match="no notebooks"):
+        find_notebooks(tmp_path / "absent")
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import busi_utils.paths
+busi_utils.paths.NOTEBOOKS = Path(sys.argv[1])
+from busi_utils.__main__ import main
+sys.exit(main(["run", "--parameters", sys.argv[1] + "/own.yaml", "--workspace", sys.argv[2]]))
+"""
+
+
+def test_ctrl_c_ends_with_a_sentence_and_leaves_no_kernel(tmp_path):
+    mark = tmp_path / "kernel.pid"
+    code = (
+        "import os, time\nprint('half', flush=True)\n"
+        f"open({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)"
+    )
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", code)
+    (tmp_path / "nb" / "own.yaml").write_text("dataset: phantom\n")
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "nb"), str(tmp_path / "out")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(600):
+            if mark.exists() and mark.read_text():
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1].startswith("Stopped by Ctrl-C. Finished work is kept")
+    assert "Traceback" not in errors
+    assert "half" in (tmp_path / "out" / "report" / "runs" / "01_a.ipynb").read_text()
+    for _ in range(100):
+        try:
+            os.kill(int(mark.read_text()), 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the kernel outlived the run")

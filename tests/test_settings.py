@@ -1,0 +1,93 @@
+"""Which study a command line means, and what it says when that cannot be known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from busi_utils.__main__ import _parser, main
+from busi_utils.errors import StudyError
+from busi_utils.paths import REPOSITORY
+from busi_utils.settings import settings_from
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    for name in ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA"):
+        monkeypatch.setenv(name, "x")  # so that what settings_from does to it is undone
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def busi(tmp_path):
+    for name in ("benign", "malignant", "normal"):
+        (tmp_path / "busi" / name).mkdir(parents=True)
+    return tmp_path / "busi"
+
+
+def settings(*arguments):
+    return settings_from(_parser().parse_args(["run", *arguments]))
+
+
+def test_without_data_the_demonstration_runs_apart(monkeypatch):
+    monkeypatch.setenv("BUSI_WEIGHTS", "/nowhere")
+    found = settings()
+    assert found.dataset == "phantom"
+    assert found.workspace.root == REPOSITORY / "demo"
+    assert "BUSI_WEIGHTS" not in os.environ
+
+
+def test_data_mean_the_real_study_and_become_absolute(busi, monkeypatch):
+    monkeypatch.chdir(busi.parent)
+    found = settings("--data", "busi", "--weights", ".")
+    assert found.dataset == "busi"
+    assert found.workspace.root == REPOSITORY
+    assert os.environ["BUSI_DATA"] == str(busi)
+    assert os.environ["BUSI_WEIGHTS"] == str(busi.parent)
+    settings("--data", "busi=busi,local=busi")
+    assert os.environ["BUSI_DATA"] == f"busi={busi},local={busi}"
+
+
+def test_the_variable_does_the_same_but_parameters_overrule_it(busi, monkeypatch):
+    monkeypatch.setenv("BUSI_DATA", str(busi))
+    assert settings().dataset == "busi"
+    assert settings("--parameters", "demo").dataset == "phantom"
+    assert "BUSI_DATA" not in os.environ
+
+
+def test_committed_results_need_no_data():
+    assert settings("--parameters", "busi").dataset == "busi"
+
+
+def test_overrides_and_workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = settings("--set", "seed=5", "--workspace", "mine")
+    assert found.values["seed"] == 5
+    assert found.workspace.root == tmp_path / "mine"
+    assert found.values["workspace"] == str(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--data", "/nowhere/busi"], "/nowhere/busi does not exist"),
+        (["--weights", "/nowhere"], "pass DATA="),
+        (["--parameters", "demo", "--data", "x"], "leave one of them out"),
+        (["--parameters", "dmeo"], "there are: busi, demo"),
+        (["--set", "dataset=''"], "names no data set"),
+    ],
+)
+def test_contradictions_are_told(arguments, complaint):
+    with pytest.raises(StudyError, match=complaint):
+        settings(*arguments)
+
+
+def test_a_mendable_problem_is_one_line_and_exit_2(capsys):
+    assert main(["run", "--data", str(Path("/nowhere"))]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Stopped: ")
+    assert captured.err.count("\n") == 1
+    assert main(["bench", "absent"]) == 2
+    assert "there are:" in capsys.readouterr().err
