@@ -23,6 +23,7 @@ from .paths import Workspace
 
 PRINT_WIDTH = 6.3
 """Width of the report's text block in inches; wider figures are scaled down to it."""
+RASTER_DPI = 200
 MIN_POINTS = 8.0
 """Smallest type that may appear in print, in points."""
 STAMP = "synthetic phantoms – no patient data"
@@ -70,7 +71,7 @@ def use_theme() -> None:
             "figure.figsize": (PRINT_WIDTH, 3.2),
             "figure.constrained_layout.use": True,
             "figure.dpi": 110,
-            "savefig.dpi": 200,
+            "savefig.dpi": RASTER_DPI,
             "svg.fonttype": "none",  # text stays text: searchable, and readable to screen readers
             "svg.hashsalt": "busi",  # element identifiers are the same in every run
         }
@@ -150,7 +151,9 @@ def save_figure(
             metadata = {"Date": None, "Creator": None, "Title": name, "Description": alt}
             fig.savefig(path, format="svg", bbox_inches=box, metadata=metadata)
         with atomic_path(target.with_suffix(".png")) as path:
-            fig.savefig(path, format="png", bbox_inches=box, dpi=200, metadata={"Software": None})
+            fig.savefig(
+                path, format="png", bbox_inches=box, dpi=RASTER_DPI, metadata={"Software": None}
+            )
     entry = {
         "file": target.name,
         "raster": f"{name}.png",

@@ -47,10 +47,7 @@ def ci(values: Mapping[str, Any], name: str = "value", digits: int = 1) -> str:
         If one of the three is not there.
     """
     value, low, high = (100 * x for x in interval(values, name))
-    return (
-        f"{value:.{digits}f}{_SPACE}% (95{_SPACE}%{_SPACE}CI{_SPACE}{low:.{digits}f}–"
-        f"{high:.{digits}f})"
-    )
+    return f"{value:.{digits}f}{_SPACE}% (95{_SPACE}% CI {low:.{digits}f}–{high:.{digits}f})"
 
 
 def points_ci(
@@ -61,7 +58,7 @@ def points_ci(
     ``scale`` is 100 for differences of proportions, 1 for values already in points.
     """
     value, low, high = (_signed(scale * x, digits) for x in interval(values, name))
-    return f"{value}{_SPACE}points (95{_SPACE}%{_SPACE}CI{_SPACE}{low}{_SPACE}to{_SPACE}{high})"
+    return f"{value}{_SPACE}points (95{_SPACE}% CI {low}{_SPACE}to{_SPACE}{high})"
 
 
 def interval(values: Mapping[str, Any], name: str) -> tuple[float, float, float]:

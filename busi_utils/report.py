@@ -78,7 +78,7 @@ def fill(
     StudyError
         Names the placeholder and the line of the template.
     """
-    known: dict[str, int] = {}
+    known = None
     for _ in range(2):
         parts = Parts(workspace, dataset, raster, known)
         text = _render(template, metrics, parts)

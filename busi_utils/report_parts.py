@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from .claims import claim_table
 from .errors import StudyError
-from .figures import read_figures
+from .figures import PRINT_WIDTH, RASTER_DPI, read_figures
 from .formats import cell
 from .numbers import read_table
 from .paths import Workspace
@@ -36,12 +37,12 @@ class Parts:
         Data set that every figure must come from; ``phantom`` marks the captions.
     raster : bool
         True for HTML (PNG), False for PDF (SVG).
-    known : Mapping
-        Numbers of the first pass, ``figure:<name>`` and ``table:<name>`` to number; empty in it.
+    known : Mapping or None
+        Numbers of the first pass, ``figure:<name>`` and ``table:<name>`` to number; None in it.
     """
 
     def __init__(
-        self, workspace: Workspace, dataset: str, raster: bool, known: Mapping[str, int]
+        self, workspace: Workspace, dataset: str, raster: bool, known: Mapping[str, int] | None
     ) -> None:
         self.workspace, self.dataset, self.raster = workspace, dataset, raster
         self.known, self.given = known, {}
@@ -62,7 +63,8 @@ class Parts:
         file = entry["raster"] if self.raster else entry["file"]
         alt = entry["alt"].replace("\\", "").replace('"', "'").replace("\n", " ")
         caption = f"**Figure {number}.** {escape(entry['caption'])}{self.mark}"
-        return f'\n![{caption}](figures/{file}){{#fig-{name} alt="{alt}"}}\n'
+        width = self._width(entry["raster"])
+        return f'\n![{caption}](figures/{file}){{#fig-{name} width={width}% alt="{alt}"}}\n'
 
     def table(self, name: str, *, caption: str, columns: Mapping[str, str]) -> str:
         """Place a table of ``report/tables``.
@@ -92,7 +94,7 @@ class Parts:
         kind, _, name = label.partition(":")
         if kind not in ("figure", "table"):
             raise StudyError(f"ref('{label}') must start with 'figure:' or 'table:'")
-        if not self.known:
+        if self.known is None:
             return ""
         if label not in self.known:
             raise StudyError(f"ref('{label}') points at a {kind} that the report does not show")
@@ -104,6 +106,12 @@ class Parts:
         if kind == "figure":
             return self.figures.get(name, {}).get("dataset") == self.dataset
         return (self.workspace.tables / f"{name}.csv").is_file()
+
+    def _width(self, raster: str) -> int:
+        """Return the share of the text width, per cent, at which type has its intended size."""
+        with Image.open(self.workspace.figures / raster) as image:
+            inches = image.width / RASTER_DPI
+        return min(100, round(100 * inches / PRINT_WIDTH))
 
     def _number(self, kind: str, name: str) -> int:
         label = f"{kind}:{name}"
