@@ -168,6 +168,6 @@ def growth(scaling: pd.DataFrame, exponent: float) -> Figure:
     ax.set_xticks(n, [f"{count:,}" for count in n])
     ax.set_yticks(seconds, [f"{second:,.3g}" for second in seconds])
     ax.minorticks_off()
-    ax.set(xlabel="images", ylabel="processor time (s)", ylim=(None, 3 * seconds.max()))
+    ax.set(xlabel="synthetic phantoms", ylabel="processor time (s)", ylim=(None, 3 * seconds.max()))
     ax.legend(loc="upper left")
     return fig

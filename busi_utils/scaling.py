@@ -41,7 +41,8 @@ def duplicate_scaling(
     -------
     pd.DataFrame
         Columns ``images``; ``cpu_seconds`` of all threads together, which other load on the
-        machine hardly changes; ``planted`` twins, how many of them were ``found``, and ``false`` pairs.
+        machine hardly changes; ``planted`` twins, how many of them were ``found``, and
+        ``false`` pairs.
 
     Raises
     ------
