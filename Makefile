@@ -1,43 +1,51 @@
 # Every task of the study. `make` alone lists them.
 #
 #   make report                                   demonstration on synthetic phantoms
-#   make report DATA=<BUSI folder> WEIGHTS=<...>  the real study
+#   make report DATA=<BUSI folder> WEIGHTS=<...>  the real study (BUSI_DATA, BUSI_WEIGHTS do the same)
+#   make report DATASET=busi                      the real study from stored results, no training
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-DATA ?=
-WEIGHTS ?=
-PARAMETERS ?=
-SET ?=
-ONLY ?=
-WORKSPACE ?=
-TIMEOUT ?= 86400
-PYTHON ?=
+# Set on the command line only: a variable of the same name in the environment means nothing here.
+DATA =
+WEIGHTS =
+DATASET =
+PARAMETERS = $(patsubst phantom,demo,$(DATASET))
+SET =
+ONLY =
+WORKSPACE =
+TIMEOUT = 0
+CELLS =
+PYTHON =
 
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-QUIET_ENV := MPLBACKEND=Agg TF_CPP_MIN_LOG_LEVEL=2 JUPYTER_PREFER_ENV_PATH=1
+QUIET := TF_CPP_MIN_LOG_LEVEL=3 JUPYTER_PREFER_ENV_PATH=1
+NO_DATA := env -u BUSI_DATA -u BUSI_WEIGHTS -u BUSBRA_DATA
+PIP := PIP_ROOT_USER_ACTION=ignore $(PY) -m pip --quiet --disable-pip-version-check
 OPTIONS = --data "$(DATA)" --weights "$(WEIGHTS)" --parameters "$(PARAMETERS)" --set "$(SET)" \
   --only "$(ONLY)" --workspace "$(WORKSPACE)" --timeout "$(TIMEOUT)"
 
-.PHONY: help setup report notebooks outputs test bench lint format lock download lab clean
+.PHONY: help setup report notebooks outputs test bench study lint format lock download lab clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "Options: DATA=<BUSI folder>  WEIGHTS=<weights folder>  PARAMETERS=demo|busi|<file.yaml>"
-	@echo "         SET=\"name=value name=value\"  ONLY=<notebook number>  WORKSPACE=<folder>"
-	@echo "         TIMEOUT=<seconds a cell>  PYTHON=<interpreter>"
+	@echo "Options: DATA=<BUSI folder>  WEIGHTS=<weights folder>  DATASET=phantom|busi"
+	@echo "         PARAMETERS=demo|busi|<file.yaml>  SET=\"name=value name=value\""
+	@echo "         ONLY=<notebook number>  WORKSPACE=<folder>  TIMEOUT=<seconds a cell>"
+	@echo "         CELLS=\"--recipes tuned --seeds 0 1 --jobs 2\"  PYTHON=<interpreter>"
 
 setup: $(STAMP) ## Install everything into .venv (the other tasks do it by themselves)
 
 # The stamp comes last: an interrupted installation is simply resumed by the next command.
+# TensorFlow has wheels for Python 3.10 to 3.13 only; 3.11 is what the stored outputs were made with.
 $(STAMP): requirements.lock pyproject.toml
 	@python="$(PYTHON)"; \
-	for candidate in python3.13 python3.12 python3.11 python3 python; do \
+	for candidate in python3.11 python3.12 python3.13 python3 python; do \
 	  if [ -z "$$python" ] && command -v $$candidate >/dev/null 2>&1 && \
 	    $$candidate -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
 	  then python=$$candidate; fi; \
@@ -49,28 +57,32 @@ $(STAMP): requirements.lock pyproject.toml
 	  echo "Creating $(VENV) with $$python"; "$$python" -m venv --clear $(VENV) || exit 1; \
 	fi
 	@echo "Installing the packages of requirements.lock (a few minutes)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock || \
+	@$(PIP) install -r requirements.lock || \
 	  { echo "The installation did not finish: check the package registry, then run make again." >&2; exit 1; }
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) install --no-deps --no-build-isolation --editable . || exit 1
 	@touch $@
 
 report: $(STAMP) ## Run the notebooks and build report.html and report.pdf
-	@$(QUIET_ENV) $(PY) -m busi_utils report $(OPTIONS)
+	@$(QUIET) $(PY) -m busi_utils report $(OPTIONS)
 
 notebooks: $(STAMP) ## Run the notebooks only (ONLY=02: one of them)
-	@$(QUIET_ENV) $(PY) -m busi_utils run $(OPTIONS)
+	@$(QUIET) $(PY) -m busi_utils run $(OPTIONS)
 
 outputs: $(STAMP) ## Run the demonstration and store its outputs in notebooks/
-	@$(QUIET_ENV) $(PY) -m busi_utils run --parameters demo --only "$(ONLY)" --keep-outputs
+	@$(NO_DATA) $(QUIET) $(PY) -m busi_utils run --parameters demo --only "$(ONLY)" --keep-outputs
 
 test: $(STAMP) ## Unit tests, the whole demonstration, then the notebooks' stored outputs
-	@env -u BUSI_DATA -u BUSI_WEIGHTS -u BUSBRA_DATA $(QUIET_ENV) $(PY) -m pytest tests
-	@env -u BUSI_DATA -u BUSI_WEIGHTS -u BUSBRA_DATA $(QUIET_ENV) $(PY) -m busi_utils report --parameters demo
-	@env -u BUSI_DATA -u BUSI_WEIGHTS -u BUSBRA_DATA $(QUIET_ENV) $(PY) -m pytest \
-	  --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 notebooks
+	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests
+	@$(NO_DATA) $(QUIET) $(PY) -m busi_utils report --parameters demo
+	@$(NO_DATA) $(QUIET) $(PY) -m pytest \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=300 notebooks
 
 bench: $(STAMP) ## Time the fast ways against the ordinary ones; tables into report/tables/
-	@$(QUIET_ENV) $(PY) -m busi_utils bench
+	@$(QUIET) $(PY) -m busi_utils bench --workspace "$(WORKSPACE)"
+
+study: $(STAMP) ## Train the missing cells of a grid (CELLS="--recipes tuned --seeds 0 1")
+	@$(QUIET) $(PY) -m busi_utils study --data "$(DATA)" --weights "$(WEIGHTS)" \
+	  --workspace "$(WORKSPACE)" --dataset "$(or $(DATASET),busi)" $(CELLS)
 
 lint: $(STAMP) ## Check style and formatting
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . || \
@@ -91,5 +103,5 @@ lab: $(STAMP) ## Open the notebooks in JupyterLab
 	@$(VENV)/bin/jupyter lab notebooks
 
 clean: ## Remove the demonstration, caches and half-run notebooks (results stay)
-	rm -rf demo build .pytest_cache .ruff_cache .hypothesis report/notebooks_run
+	rm -rf demo build .pytest_cache .ruff_cache .hypothesis report/runs
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -30,7 +30,8 @@ def _run(arguments: argparse.Namespace) -> None:
         timeout_s=arguments.timeout or settings.timeout_s,
     )
     executed = run_notebooks(run)
-    shown = {k: v for k, v in settings.values.items() if k not in ("data", "workspace")}
+    places = ("data", "weights", "tables", "workspace")  # folders of this machine
+    shown = {k: v for k, v in settings.values.items() if k not in places}
     record_metrics("run", {"dataset": settings.dataset, "parameters": shown}, settings.workspace)
     render_pages(executed, settings.workspace)
     if arguments.keep_outputs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .fileio import write_text
 from .pandoc import CSS, pandoc
 from .paths import REPOSITORY, Workspace
 
+_CELL_FILE = re.compile(r"[\w/.+-]*/ipykernel_\d+/\d+\.py")
 _KEPT_METADATA = ("kernelspec", "language_info")
 
 
@@ -29,8 +30,16 @@ def cell_titles(notebook: NotebookNode) -> list[str]:
     return titles
 
 
-def clean_notebook(path: Path, workspace: Workspace) -> None:
-    """Drop what changes from run to run or machine to machine: times, papermill notes, paths."""
+def clean_notebook(path: Path, folders: Mapping[str, str]) -> None:
+    """Drop what changes from run to run or machine to machine: times, papermill notes, paths.
+
+    Parameters
+    ----------
+    path : Path
+        The executed notebook, which is rewritten.
+    folders : Mapping
+        Folder on this machine, and what is written in its place; see `machine_folders`.
+    """
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata = NotebookNode(
         {k: v for k, v in notebook.metadata.items() if k in _KEPT_METADATA}
@@ -38,28 +47,48 @@ def clean_notebook(path: Path, workspace: Workspace) -> None:
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
-        cell.source = _without_paths(cell.source, workspace)
+        cell.source = _without_paths(cell.source, folders)
         if "outputs" in cell:
-            cell.outputs = _without_paths(cell.outputs, workspace)
+            cell.outputs = _without_paths(cell.outputs, folders)
     write_text(path, nbformat.writes(notebook))
 
 
-def _without_paths(value: Any, workspace: Workspace) -> Any:
+def machine_folders(workspace: Workspace, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the folders of this machine that a run may mention, each with its role.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Of the run.
+    parameters : Mapping
+        Of the notebook; those that hold an absolute path stand for their name.
+    """
+    named = {
+        name: os.environ.get(name, "") for name in ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA")
+    }
+    named |= {k: v for k, v in parameters.items() if isinstance(v, str) and k != "workspace"}
+    folders = {}
+    for name, value in named.items():
+        for part in value.split(","):  # several sources are name=folder,name=folder
+            folder = part.rpartition("=")[2]
+            if Path(folder).is_absolute() and len(Path(folder).parts) > 1:
+                folders[folder] = f"<{name}>"
+    folders |= {str(workspace.root): "<workspace>", str(REPOSITORY): "<repository>"}
+    return dict(sorted(folders.items(), key=lambda item: -len(item[0]))) | {str(Path.home()): "~"}
+
+
+def _without_paths(value: Any, folders: Mapping[str, str]) -> Any:
     """Replace folders of this machine by their role, in any nesting of text."""
     if isinstance(value, dict):
-        return NotebookNode({k: _without_paths(v, workspace) for k, v in value.items()})
+        return NotebookNode({k: _without_paths(v, folders) for k, v in value.items()})
     if isinstance(value, list):
-        return [_without_paths(item, workspace) for item in value]
+        return [_without_paths(item, folders) for item in value]
     if not isinstance(value, str):
         return value
-    roles = [(os.environ.get(name, ""), f"${name}") for name in ("BUSI_DATA", "BUSI_WEIGHTS")]
-    roles += [(str(workspace.root), "<workspace>"), (str(REPOSITORY), "<repository>")]
-    if workspace.root == REPOSITORY:
-        roles = roles[:2] + roles[3:]
-    for folder, role in [*roles, (str(Path.home()), "~")]:
+    for folder, role in folders.items():
         if len(folder) > 1:
-            value = re.sub(re.escape(folder) + r"(?![\w-])", role.replace("\\", ""), value)
-    return value
+            value = re.sub(re.escape(folder) + r"(?![\w-])", lambda _, role=role: role, value)
+    return _CELL_FILE.sub("<cell>", value)
 
 
 def keep_outputs(executed: Path, original: Path) -> None:

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from .errors import StudyError
 from .kernels import logged_kernel_manager, own_kernel
 from .locks import locked
-from .notebook_files import cell_titles, clean_notebook
+from .notebook_files import cell_titles, clean_notebook, machine_folders
 from .parameters import bind, check_known, declared_parameters
 from .paths import NOTEBOOKS, Workspace
 
@@ -155,7 +155,7 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> P
             raise
         finally:
             if target.exists():
-                clean_notebook(target, run.workspace)
+                clean_notebook(target, machine_folders(run.workspace, parameters))
     print(f"      {path.stem} done in {time.perf_counter() - start:.0f} s", file=out, flush=True)
     return target
 

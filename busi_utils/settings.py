@@ -74,7 +74,9 @@ def settings_from(arguments: Namespace) -> Settings:
     _set_variables(dataset, given, arguments.weights)
     root = arguments.workspace or values.get("workspace", "")
     if root:
-        values["workspace"] = str(Path(root).expanduser().resolve())
+        values["workspace"] = str(Path(str(root)).expanduser().resolve())
+    if tables := values.get("tables"):  # kernels run in notebooks/
+        values["tables"] = str(Path(str(tables)).expanduser().resolve())
     where = f"{path.name} and SET" if overrides else path.name
     return Settings(dataset, workspace_for(dataset, values.get("workspace", "")), values, where)
 

@@ -1,50 +1,78 @@
-"""README, environment, lock and Makefile agree with the package."""
+"""pyproject.toml, requirements.lock and environment.yml name the same packages."""
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
+import pytest
 import yaml
 
 from busi_utils.paths import REPOSITORY
 
-README = REPOSITORY / "README.md"
+BUILD_ONLY = {"python", "pip", "make"}
+# Parts of a named package: keras of tensorflow, requests of pooch, jupyter-client of nbclient.
+COMES_ALONG = {"keras", "requests", "jupyter-client", "yaml"}
 
 
-def test_the_readme_names_only_files_and_tasks_that_exist():
-    text = README.read_text(encoding="utf-8")
-    tasks = re.findall(r"^([a-z]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
-    for task in re.findall(r"`?make ([a-z]+)", text):
-        assert task in tasks
-    for target in re.findall(r"\]\(((?!http|#)[^)]+)\)", text):
-        made_by_the_real_run = target.startswith("report/report.")
-        assert made_by_the_real_run or (REPOSITORY / target).exists(), target
+def normal(requirement: str) -> str:
+    name = re.match(r"[A-Za-z0-9._-]+", requirement.strip()).group(0)
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def names(requirements):
-    return {re.match(r"[\w.-]+", line).group(0).lower() for line in requirements}
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
 
-def declared():
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    return project["requires-python"], names(project["dependencies"])
+@pytest.fixture(scope="module")
+def direct(project):
+    return {normal(requirement) for requirement in project["dependencies"]}
 
 
-def test_environment_agrees_with_the_package():
-    python, packages = declared()
-    entries = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
-    conda = [entry for entry in entries if isinstance(entry, str)]
-    pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
-    found = names(conda) | names(line for line in pip if not line.startswith("-"))
-    assert found - {"python", "pip", "make"} == packages
-    assert (
-        next(entry for entry in conda if entry.startswith("python ")).split()[1].startswith(python)
-    )
+@pytest.fixture(scope="module")
+def conda():
+    return yaml.safe_load((REPOSITORY / "environment.yml").read_text())
+
+
+def test_the_conda_environment_names_every_dependency_and_no_other(direct, conda):
+    plain = [item for item in conda["dependencies"] if isinstance(item, str)]
+    (pip,) = [item["pip"] for item in conda["dependencies"] if isinstance(item, dict)]
+    from_pip = [item for item in pip if not item.startswith("-")]
+    assert conda["name"] == "busi"
     assert "--editable ." in pip
+    named = [normal(item) for item in [*plain, *from_pip]]
+    assert len(named) == len(set(named))
+    assert set(named) - BUILD_ONLY == direct
 
 
-def test_the_lock_pins_every_package():
-    lines = (REPOSITORY / "requirements.lock").read_text().splitlines()
-    assert all("==" in line for line in lines)
-    assert declared()[1] <= names(lines)
+def test_the_conda_python_suits_the_package(project, conda):
+    (python,) = [d for d in conda["dependencies"] if isinstance(d, str) and d.startswith("python")]
+    assert project["requires-python"] == ">=3.11"
+    assert re.fullmatch(r"python\s*(=\s*3\.11|>=3\.11,<3\.14)", python)
+
+
+def test_the_lock_pins_every_dependency_exactly(direct):
+    lines = (REPOSITORY / "requirements.lock").read_text().split("\n")
+    lines = [line for line in lines if line.strip()]
+    assert all(re.match(r"[\w.-]+==[\w.]+( ;|$)", line) for line in lines)
+    assert direct <= {normal(line) for line in lines}
+    assert "setuptools" in {normal(line) for line in lines}  # the Makefile builds without isolation
+
+
+def test_every_import_is_a_direct_dependency(direct):
+    owners = packages_distributions()
+    for path in sorted((REPOSITORY / "busi_utils").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names):
+                if name == "busi_utils" or (path.name == "download.py" and name == "kagglehub"):
+                    continue  # kagglehub is an optional second way
+                assert {normal(owner) for owner in owners[name]} & (direct | COMES_ALONG), (
+                    f"{path.name} imports {name}: name it in pyproject.toml"
+                )
