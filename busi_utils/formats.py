@@ -140,4 +140,4 @@ def _or_reason(value: Any, write: Any) -> str:
         return f"not available ({value['reason']})"
     if isinstance(value, (str, bool, Mapping, list)):
         raise StudyError(f"{value!r} is no number")
-    return write(value)
+    return write(float(value))
