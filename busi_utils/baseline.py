@@ -17,6 +17,7 @@ from .errors import StudyError
 from .execution import run_alone
 from .paired_tests import wilson
 from .predictions import OutOfFold
+from .recipes import label_of
 from .study import Study, train_cell
 
 REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
@@ -24,28 +25,6 @@ REPORTED_MEGABYTES = 3.4
 SIZES_TABLE = "baseline_file_sizes"
 _TEST_IMAGES = 152  # a fifth of the 760 images that the original counts
 REPORTED_INTERVAL = wilson(round(REPORTED_TEST * _TEST_IMAGES), _TEST_IMAGES)
-
-_LABELS = {
-    "original": "as written",
-    "original-unit_range": "pixels in [0, 1], not [-1, 1]",
-    "original-raw_range": "pixels 0-255, not [-1, 1]",
-    "original-squeeze": "aspect ratio squeezed away",
-    "original-no_augmentation": "no augmentation",
-    "original-vertical_flip": "vertical flips too",
-    "original-learning_rate_1e-3": "learning rate 1e-3",
-    "original-150_epochs": "150 epochs",
-    "original-class_weights": "class weights",
-    "original-no_dropout": "no dropout",
-    "original-random_frozen": "random weights, frozen",
-    "original-unfrozen": "whole network trained",
-    "original-random": "random weights, all trained",
-    "tuned": "tuned: upper blocks, masks, physics",
-}
-
-
-def label_of(recipe: str) -> str:
-    """Return the words for a recipe in figures and tables."""
-    return _LABELS.get(recipe, recipe.removeprefix("original-").replace("_", " "))
 
 
 def malignant_roc(found: OutOfFold) -> tuple[np.ndarray, np.ndarray, float]:

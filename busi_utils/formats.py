@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import StudyError
+from .recipes import label_of
 
 MISSING = "–"
 _SPACE = "\u00a0"  # keeps a number and its unit on one line
@@ -111,16 +112,10 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
     return _CELLS[kind](value)
 
 
-def _recipe(name: str) -> str:
-    from .baseline import label_of  # takes seconds: it comes with TensorFlow
-
-    return label_of(name)
-
-
 _CELLS = {
     "": lambda x: str(x) or MISSING,
     "words": lambda x: str(x).replace("_", " "),
-    "recipe": _recipe,
+    "recipe": label_of,
     "int": lambda x: f"{round(x):,}",
     "pct": lambda x: f"{100 * x:.1f}",
     "per_cent": lambda x: f"{x:.2f}",

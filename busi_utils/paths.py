@@ -83,5 +83,7 @@ def folder_from(value: str, variable: str, what: str) -> Path:
         raise StudyError(f"No {what} was named: pass its folder or set {variable}.")
     path = Path(chosen).expanduser().resolve()
     if not path.is_dir():
-        raise StudyError(f"The {what} folder {path} does not exist: correct the path or {variable}.")
+        raise StudyError(
+            f"The {what} folder {path} does not exist: correct the path or {variable}."
+        )
     return path

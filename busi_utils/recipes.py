@@ -107,6 +107,23 @@ RECIPES: dict[str, Recipe] = {
     "tuned": TUNED,
 }
 
+_LABELS = {
+    "original": "as written",
+    "original-unit_range": "pixels in [0, 1], not [-1, 1]",
+    "original-raw_range": "pixels 0-255, not [-1, 1]",
+    "original-squeeze": "aspect ratio squeezed away",
+    "original-no_augmentation": "no augmentation",
+    "original-vertical_flip": "vertical flips too",
+    "original-learning_rate_1e-3": "learning rate 1e-3",
+    "original-150_epochs": "150 epochs",
+    "original-class_weights": "class weights",
+    "original-no_dropout": "no dropout",
+    "original-random_frozen": "random weights, frozen",
+    "original-unfrozen": "whole network trained",
+    "original-random": "random weights, all trained",
+    "tuned": "tuned: upper blocks, masks, physics",
+}
+
 
 def recipe_of(name: str) -> Recipe:
     """Return a recipe by name.
@@ -119,3 +136,8 @@ def recipe_of(name: str) -> Recipe:
     if name not in RECIPES:
         raise StudyError(f"Unknown recipe '{name}': choose one of {', '.join(RECIPES)}.")
     return RECIPES[name]
+
+
+def label_of(recipe: str) -> str:
+    """Return the words for a recipe in figures and tables."""
+    return _LABELS.get(recipe, recipe.removeprefix("original-").replace("_", " "))
