@@ -43,6 +43,7 @@ def own_kernel() -> Iterator[Config]:
             "JUPYTER_PATH": folder,
             "JUPYTER_RUNTIME_DIR": folder,
             "IPYTHONDIR": str(Path(folder) / "ipython"),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures go into outputs
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning, of no use here
         }
         former = {name: os.environ.get(name) for name in settings}
