@@ -35,11 +35,11 @@ class Backbone:
         rescales inside.
     cut_before : str
         Layer whose input is the cut of the recipes that train the upper blocks: the first layer
-        after the last block at 28 x 28 (at 224 x 224 input).
+        after the last block at 28 x 28 (at 224 x 224 input), in Xception at the first at 14 x 14.
     last_at_14 : str
         Layer whose input is the last map at 14 x 14; the mask head reads it.
     weights_file : str
-        Name of the ImageNet file in a weights folder; empty where none is known to circulate.
+        Name of the ImageNet file in a weights folder; empty where only Keras' own is known.
     keras_file : str
         Name of the file that Keras downloads and keeps in its own cache.
     licence : str
@@ -59,6 +59,8 @@ class Backbone:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+_V3 = "weights_mobilenet_v3_{}_224_1.0_float_no_top_v2.h5"
+
 MODELS: dict[str, Backbone] = {
     "mobilenetv2": Backbone(
         title="MobileNetV2",
@@ -68,6 +70,61 @@ MODELS: dict[str, Backbone] = {
         last_at_14="block_13_expand",
         weights_file="mobilenetv2_1.0_224_notop.weights.h5",
         keras_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    ),
+    "xception": Backbone(
+        title="Xception",
+        builder="Xception",
+        input_range=SIGNED,
+        cut_before="block5_sepconv1_act",
+        last_at_14="block13_sepconv1_act",
+        weights_file="xception_notop.weights.h5",
+        keras_file="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    ),
+    "efficientnetb3": Backbone(
+        title="EfficientNetB3",
+        builder="EfficientNetB3",
+        input_range=RAW,
+        cut_before="block4a_expand_conv",
+        last_at_14="block6a_expand_conv",
+        weights_file="",
+        keras_file="efficientnetb3_notop.h5",
+    ),
+    "efficientnetv2b0": Backbone(
+        title="EfficientNetV2B0",
+        builder="EfficientNetV2B0",
+        input_range=RAW,
+        cut_before="block4a_expand_conv",
+        last_at_14="block6a_expand_conv",
+        weights_file="efficientnetv2b0_notop.weights.h5",
+        keras_file="efficientnetv2-b0_notop.h5",
+    ),
+    "mobilenetv1": Backbone(
+        title="MobileNetV1",
+        builder="MobileNet",
+        input_range=SIGNED,
+        cut_before="conv_pad_6",
+        last_at_14="conv_pad_12",
+        weights_file="mobilenetv1_1.0_224_notop.weights.h5",
+        keras_file="mobilenet_1_0_224_tf_no_top.h5",
+    ),
+    "mobilenetv3_small": Backbone(
+        title="MobileNetV3-Small",
+        builder="MobileNetV3Small",
+        input_range=RAW,
+        cut_before="expanded_conv_3_expand",
+        last_at_14="expanded_conv_8_expand",
+        weights_file="mobilenetv3_small_notop.weights.h5",
+        keras_file=_V3.format("small"),
+    ),
+    "mobilenetv3_large": Backbone(
+        title="MobileNetV3-Large (minimalistic)",
+        builder="MobileNetV3Large",
+        input_range=RAW,
+        cut_before="expanded_conv_6_expand",
+        last_at_14="expanded_conv_12_expand",
+        weights_file="mobilenetv3_large_minimalistic_notop.weights.h5",
+        keras_file=_V3.format("large_minimalistic"),
+        options={"minimalistic": True},
     ),
 }
 

@@ -12,6 +12,16 @@ from busi_utils.heads import build_network
 from busi_utils.models import MODELS, RAW, SIGNED, UNIT, backbone_of, build_backbone, to_input
 from busi_utils.recipes import ORIGINAL, RECIPES, recipe_of
 
+PREPROCESSING = {
+    "mobilenetv2": keras.applications.mobilenet_v2,
+    "xception": keras.applications.xception,
+    "efficientnetb3": keras.applications.efficientnet,
+    "efficientnetv2b0": keras.applications.efficientnet_v2,
+    "mobilenetv1": keras.applications.mobilenet,
+    "mobilenetv3_small": keras.applications.mobilenet_v3,
+    "mobilenetv3_large": keras.applications.mobilenet_v3,
+}
+
 
 @pytest.fixture(scope="module")
 def backbone():
@@ -33,13 +43,23 @@ def test_input_ranges(input_range, low, high):
 @pytest.mark.parametrize("model", MODELS)
 def test_each_network_gets_what_its_own_preprocessing_makes(model):
     """The range in the registry agrees with Keras' ``preprocess_input`` of that network."""
-    module = {"mobilenetv2": keras.applications.mobilenet_v2}.get(model)
-    if module is None:
-        pytest.fail(f"name the Keras module of {model} here")
+    module = PREPROCESSING[model]
     pixels = np.arange(0, 256, 5, dtype=np.uint8).reshape(1, 4, 13)
     ours = to_input(pixels, backbone_of(model).input_range)
     theirs = module.preprocess_input(np.repeat(pixels[..., None], 3, -1).astype(np.float32))
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_cut_and_mask_layers_lie_where_the_registry_says(model):
+    network, entry = build_backbone(model, 96), backbone_of(model)
+    first = network.get_layer(entry.cut_before).input.shape[1]
+    last = network.get_layer(entry.last_at_14).input.shape[1]
+    expected = (
+        4 if model == "xception" else 8
+    )  # Xception is cut at 14 x 14: its early maps are huge
+    assert (first, last) == (expected, 6)
+    assert network.output.shape[1] == 3
 
 
 def test_unknown_names_are_refused():
