@@ -55,9 +55,8 @@ def test_cut_and_mask_layers_lie_where_the_registry_says(model):
     network, entry = build_backbone(model, 96), backbone_of(model)
     first = network.get_layer(entry.cut_before).input.shape[1]
     last = network.get_layer(entry.last_at_14).input.shape[1]
-    expected = (
-        4 if model == "xception" else 8
-    )  # Xception is cut at 14 x 14: its early maps are huge
+    # At 96 pixels; Xception is cut after its early, huge maps.
+    expected = 6 if model == "xception" else 12
     assert (first, last) == (expected, 6)
     assert network.output.shape[1] == 3
 
