@@ -34,6 +34,30 @@ def malignant_roc(found: OutOfFold) -> tuple[np.ndarray, np.ndarray, float]:
     return fpr, tpr, float(roc_auc_score(positive, score))
 
 
+def nearest_to_reported(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by how far they are from 65 % training and 70 % test accuracy.
+
+    Training accuracy is read both ways, as a log prints it and in inference mode; the nearer
+    counts, since the original does not say how it was read.
+
+    Returns
+    -------
+    pd.DataFrame
+        The rows with a column ``points_off``: the larger of the two distances, in points.
+    """
+    train = rows[["logged_accuracy", "train_accuracy"]].sub(REPORTED_TRAIN).abs().min(axis=1)
+    test = (rows["accuracy"] - REPORTED_TEST).abs()
+    off = 100 * np.maximum(train, test)
+    return rows.assign(points_off=off).sort_values("points_off", ignore_index=True)
+
+
+def nearest_numbers(nearest: pd.DataFrame) -> dict[str, Any]:
+    """Return what the report says of the row nearest to the reported accuracies."""
+    row = nearest.iloc[0]
+    columns = ("cohort", "logged_accuracy", "train_accuracy", "accuracy", "points_off")
+    return {"recipe": label_of(row["recipe"]), **row[list(columns)].to_dict()}
+
+
 def saved_sizes(study: Study, cell: Cell) -> pd.DataFrame:
     """Train a cell, save its network as ``.keras`` and H5, read both back, and weigh them.
 

@@ -57,8 +57,9 @@ def summarise(
     Returns
     -------
     pd.DataFrame
-        Columns ``cohort, model, recipe, init, seeds, n, train_accuracy`` (inference mode, mean over
-        cells) and for each metric ``<metric>, <metric>_low, <metric>_high``.
+        Columns ``cohort, model, recipe, init, seeds, n``, ``train_accuracy`` (inference mode) and
+        ``logged_accuracy`` (last epoch, dropout and augmentation on), both means over cells,
+        ``epochs``, and for each metric ``<metric>, <metric>_low, <metric>_high``.
     """
     out = []
     for row in rows:
@@ -71,6 +72,9 @@ def summarise(
             "seeds": len(found.seeds),
             "n": len(found.y),
             "train_accuracy": record["train_accuracy"].mean(),
+            "logged_accuracy": np.mean(
+                [h[-1]["accuracy_while_training"] for h in record["history"]]
+            ),
             "epochs": record["epochs_run"].mean(),
         }
         for name in metrics:

@@ -32,7 +32,8 @@ def _write(study: Study, cohort: str, recipe: str, seed: int, init: str = "rando
         part = folds[folds["fold"] == fold]
         p = RNG.dirichlet([1, 1, 1], len(part)).round(6)
         table = prediction_table(part["image_id"], part["label"], p)
-        record = {"init": init, "train_accuracy": 0.9, "epochs_run": 3, "history": []}
+        history = [{"accuracy_while_training": value} for value in (0.5, 0.7)]
+        record = {"init": init, "train_accuracy": 0.9, "epochs_run": 2, "history": history}
         cell = Cell("phantom", cohort, "mobilenetv2", recipe, seed, fold)
         save_cell(cell, table, table, record, study.workspace)
 
@@ -57,6 +58,7 @@ def test_rows_agree_with_scikit_learn(study):
     assert table.loc[0, "accuracy"] == pytest.approx(np.mean(per_seed))
     assert table.loc[0, "accuracy_low"] < table.loc[0, "accuracy"] < table.loc[0, "accuracy_high"]
     assert (table.loc[0, "init"], table.loc[0, "seeds"], table.loc[0, "n"]) == ("random", 2, 60)
+    assert table.loc[0, "logged_accuracy"] == pytest.approx(0.7)
     expected = np.mean([confusion_matrix(found.y, p.argmax(1)) for p in found.p], axis=0)
     np.testing.assert_allclose(confusion(found), expected)
 
