@@ -80,7 +80,13 @@ def machine_folders(workspace: Workspace, parameters: Mapping[str, Any]) -> dict
 def _without_paths(value: Any, folders: Mapping[str, str]) -> Any:
     """Replace folders of this machine by their role, in any nesting of text."""
     if isinstance(value, dict):
-        return NotebookNode({k: _without_paths(v, folders) for k, v in value.items()})
+        # An encoded picture is no text: its characters may look like a path by chance.
+        return NotebookNode(
+            {
+                k: v if k.startswith("image/") else _without_paths(v, folders)
+                for k, v in value.items()
+            }
+        )
     if isinstance(value, list):
         return [_without_paths(item, folders) for item in value]
     if not isinstance(value, str):
@@ -88,7 +94,7 @@ def _without_paths(value: Any, folders: Mapping[str, str]) -> Any:
     for folder, role in folders.items():
         if len(folder) > 1:
             value = re.sub(re.escape(folder) + r"(?![\w-])", lambda _, role=role: role, value)
-    return _CELL_FILE.sub("<cell>", value)
+    return _CELL_FILE.sub("<cell>", value) if "/ipykernel_" in value else value
 
 
 def keep_outputs(executed: Path, original: Path) -> None:
