@@ -15,7 +15,7 @@ from .fileio import write_text
 from .pandoc import CSS, pandoc
 from .paths import REPOSITORY, Workspace
 
-_CELL_FILE = re.compile(r"[\w/.+-]*/ipykernel_\d+/\d+\.py")
+_CELL_FILE = re.compile(r"(?:/[\w.+-]{1,60}){0,8}/ipykernel_\d+/\d+\.py")  # bounded: linear time
 _KEPT_METADATA = ("kernelspec", "language_info")
 
 
@@ -94,7 +94,7 @@ def _without_paths(value: Any, folders: Mapping[str, str]) -> Any:
     for folder, role in folders.items():
         if len(folder) > 1:
             value = re.sub(re.escape(folder) + r"(?![\w-])", lambda _, role=role: role, value)
-    return _CELL_FILE.sub("<cell>", value) if "/ipykernel_" in value else value
+    return _CELL_FILE.sub("<cell>", value)
 
 
 def keep_outputs(executed: Path, original: Path) -> None:

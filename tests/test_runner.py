@@ -16,7 +16,12 @@ from small_notebooks import write_notebook
 
 from busi_utils.errors import StudyError
 from busi_utils.locks import locked
-from busi_utils.notebook_files import keep_outputs, render_pages
+from busi_utils.notebook_files import (
+    clean_notebook,
+    keep_outputs,
+    machine_folders,
+    render_pages,
+)
 from busi_utils.paths import REPOSITORY, Workspace
 from busi_utils.runner import CellFailure, Run, find_notebooks, run_notebooks
 
@@ -58,6 +63,25 @@ def test_a_good_run(tmp_path):
     assert "<math" in page
     assert 'href="02_next.html"' in page
     assert not re.search(r"<(script|img|link|iframe)[^>]*(src|href)=[\"']?(https?:)?//", page)
+
+
+def test_paths_are_cleaned_from_text_but_never_from_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUSI_DATA", "/data/busi,local=/data/local")
+    workspace = Workspace(tmp_path / "ws")
+    folders = machine_folders(workspace, {"tables": "/data/lists", "workspace": "/x", "n": 3})
+    text = f"{tmp_path}/ws/a /data/busi/b /data/busi2 /data/local /data/lists/c"
+    warning = "/tmp/ipykernel_12/345.py:1: UserWarning"
+    picture = "A" * 300_000 + "/data/busi/ipykernel_1/2.py"
+    data = {"text/plain": f"{text}\n{warning}", "image/png": picture}
+    cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("display_data", data)])
+    path = tmp_path / "a.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    clean_notebook(path, folders)
+    cleaned = nbformat.read(path, as_version=4).cells[0].outputs[0].data
+    assert cleaned["image/png"] == picture
+    assert cleaned["text/plain"] == (
+        "<workspace>/a <BUSI_DATA>/b /data/busi2 <BUSI_DATA> <tables>/c\n<cell>:1: UserWarning"
+    )
 
 
 def test_a_failing_cell_is_named_and_the_half_run_notebook_kept(tmp_path):
