@@ -14,7 +14,7 @@ from .parameters import parse_overrides, read_parameter_file
 from .paths import NOTEBOOKS, Workspace, folder_from, workspace_for
 from .runner import CELL_TIMEOUT_S
 
-DEMO_CELL_TIMEOUT_S = 900
+DEMO_CELL_TIMEOUT_S = 1800
 _DATA_VARIABLES = ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA")
 
 
