@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any
 
 from .cells import Cell
@@ -53,7 +55,7 @@ def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[st
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # Spawned, not forked: TensorFlow does not survive a fork. One job a process: memory returns.
     pool = ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_quiet, max_tasks_per_child=1
+        jobs, mp_context=get_context("spawn"), initializer=_start_process, max_tasks_per_child=1
     )
     started, cells_done, cells_all = time.perf_counter(), 0, sum(map(len, work))
     try:
@@ -76,15 +78,21 @@ def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[st
 def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a module's function in a process of its own and return its result."""
     context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_quiet) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_start_process) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def _quiet() -> None:
-    """Send what TensorFlow's native code says on loading to nowhere; exceptions still arrive."""
+def _start_process() -> None:
+    """End with the parent, even if it is killed; send TensorFlow's native notes to nowhere."""
+    Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
+
+
+def _end_with_parent() -> None:
+    wait([parent_process().sentinel])
+    os._exit(1)  # an orphan would go on training beside the run that follows
 
 
 def _minutes(seconds: float) -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,3 +157,33 @@ def test_nothing_to_train_starts_no_process(tmp_path, monkeypatch):
     monkeypatch.setattr(Study, "missing", lambda self, cells: [])
     assert run_missing(Study("phantom", Workspace(tmp_path)), [CELL], say=lines.append) == 0
     assert lines == ["1 cells wanted, 1 there, 0 to train"]
+
+
+ORPHAN = """
+import sys, time
+from busi_utils.execution import run_alone
+run_alone(time.sleep, 300)
+"""
+
+
+def test_a_training_process_ends_with_a_killed_parent():
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN])
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    if not children.exists():
+        parent.kill()
+        pytest.skip("needs Linux's /proc to see child processes")
+
+    def workers() -> list[str]:
+        names = [Path(f"/proc/{pid}/cmdline") for pid in children.read_text().split()]
+        return [n.parent.name for n in names if b"spawn_main" in n.read_bytes()]
+
+    while not (found := workers()):
+        assert parent.poll() is None
+        time.sleep(0.2)
+    time.sleep(3)  # until the worker has set its watch
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{found[0]}").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not Path(f"/proc/{found[0]}").exists()
