@@ -155,7 +155,7 @@ def _interval(row: Mapping[str, Any], metric: str = "accuracy") -> str:
     return f"{_percent(row[metric])} (95 % interval {low:.1f}–{high:.1f})"
 
 
-def verdicts(numbers: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+def verdicts(numbers: Mapping[str, Any], dataset: str) -> list[tuple[str, str, str, str]]:
     """Return ``(claim, text, evidence, verdict)`` for the claims that this notebook decides.
 
     Rules. C1 (65 % / 70 %): the test figure holds if 70 % lies in our interval on the random split,
@@ -163,7 +163,7 @@ def verdicts(numbers: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     confirmed, one: partly confirmed, none: refuted. C2 (underfitting): refuted if training accuracy
     exceeds test accuracy by more than 5 points, or the tuned recipe gains more than 5 points with
     its whole interval above 0; confirmed otherwise. C4 (3.4 MB): confirmed if the saved file is
-    within 0.5 MB of it.
+    within 0.5 MB of it. On phantoms there is nothing to judge.
     """
     raw, reported = numbers["written"]["raw"], numbers["reported"]
     test_holds = raw["accuracy_low"] <= reported["test"] <= raw["accuracy_high"]
@@ -199,8 +199,12 @@ def verdicts(numbers: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
         f"{megabytes['h5']:.1f} MB as H5 and {megabytes['keras']:.1f} MB as .keras. 3.4 million is "
         "the parameter count of the 1000-class network."
     )
-    return [
+    rows = [
         ("C1", "65 % training and 70 % test accuracy", c1, first),
         ("C2", "Underfitting: shallow, limited representational power", c2 + ".", second),
         ("C4", "The model is 3.4 MB", c4, "confirmed" if near else "refuted"),
     ]
+    if dataset == "phantom":
+        silent = "Synthetic data say nothing of this claim."
+        rows = [(name, text, f"{silent} {found}", "unverifiable") for name, text, found, _ in rows]
+    return rows

@@ -108,11 +108,12 @@ def _numbers(test: float, train: float, gain: float) -> dict:
 def test_verdicts_follow_their_rules(test, train, gain, expected):
     numbers = _numbers(test, train, gain)
     before = copy.deepcopy(numbers)
-    found = verdicts(numbers)
+    found = verdicts(numbers, "busi")
     assert [row[0] for row in found] == ["C1", "C2", "C4"]
     assert tuple(row[3] for row in found) == expected
     assert f"{100 * test:.1f} %" in found[0][2]
     assert numbers == before
+    assert {row[3] for row in verdicts(numbers, "phantom")} == {"unverifiable"}
 
 
 def test_the_interval_of_the_reported_accuracy():
