@@ -64,14 +64,12 @@ class Study:
 
     def missing(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells that have no record with the current configuration."""
-        known: dict[str, pd.DataFrame] = {}
-        out = []
-        for cell in cells:
-            folds = known.setdefault(cell.cohort, self.folds(cell.cohort))
-            expected = config_hash(cell, folds, self.manifest, self.size)
-            if not is_done(cell, expected, self.workspace):
-                out.append(cell)
-        return out
+        folds = {cohort: self.folds(cohort) for cohort in {cell.cohort for cell in cells}}
+
+        def expected(cell: Cell) -> str:
+            return config_hash(cell, folds[cell.cohort], self.manifest, self.size)
+
+        return [cell for cell in cells if not is_done(cell, expected(cell), self.workspace)]
 
     def initial_weights(self, model: str, recipe: Recipe) -> InitialWeights:
         """Return how a network starts: random only if the recipe says so."""

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from .bootstrap import bootstrap_difference, bootstrap_metrics
-from .cells import Cell, read_record
+from .cells import grid, read_record
 from .errors import StudyError
-from .predictions import OutOfFold, out_of_fold
+from .predictions import OutOfFold, available_seeds, out_of_fold, predictions_folder
 from .study import Study
 
 Row = tuple[str, str, str]
@@ -22,31 +22,20 @@ def read_row(study: Study, row: Row) -> OutOfFold:
     return out_of_fold(study.workspace, study.dataset, *row)
 
 
-def records(study: Study, row: Row) -> pd.DataFrame:
-    """Return the run records of one row, one line per seed and fold."""
-    found = read_row(study, row)
-    folds = sorted(found.images["fold"].unique())
-    return pd.DataFrame(
-        [
-            read_record(Cell(study.dataset, *row, seed, int(fold)), study.workspace)
-            for seed in found.seeds
-            for fold in folds
-        ]
-    )
-
-
-def initialisation(study: Study, row: Row) -> str:
-    """Return how the row's networks started; every table names it.
+def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return the run records of one row, one line per seed and fold.
 
     Raises
     ------
     StudyError
-        If its cells disagree, which no row may hide.
+        If its cells started from different initialisations, which no row may hide.
     """
-    kinds = records(study, row)["init"].unique()
+    cells = grid(study.dataset, *([name] for name in row), seeds)
+    table = pd.DataFrame([read_record(cell, study.workspace) for cell in cells])
+    kinds = table["init"].unique()
     if len(kinds) != 1:
         raise StudyError(f"{' '.join(row)} mixes initialisations ({', '.join(kinds)}).")
-    return str(kinds[0])
+    return table
 
 
 def summarise(
@@ -63,12 +52,13 @@ def summarise(
     """
     out = []
     for row in rows:
-        found, record = read_row(study, row), records(study, row)
+        found = read_row(study, row)
+        record = records(study, row, found.seeds)
         table = bootstrap_metrics(found.y, found.p, found.groups, seed, n_replicates)
         table = table.set_index("metric")
         line = dict(zip(("cohort", "model", "recipe"), row, strict=True))
         line |= {
-            "init": initialisation(study, row),
+            "init": record["init"].iloc[0],
             "seeds": len(found.seeds),
             "n": len(found.y),
             "train_accuracy": record["train_accuracy"].mean(),
@@ -118,7 +108,8 @@ def histories(study: Study, rows: Sequence[Row]) -> pd.DataFrame:
     """Return the learning curves of rows: one line per (row, seed, fold, epoch)."""
     frames = []
     for row in rows:
-        for record in records(study, row).to_dict("records"):
+        folder = predictions_folder(study.workspace, study.dataset, *row)
+        for record in records(study, row, available_seeds(folder)).to_dict("records"):
             frame = pd.DataFrame(record["history"])
             keys = {key: record[key] for key in ("cohort", "model", "recipe", "seed", "fold")}
             frames.append(frame.assign(**keys))
