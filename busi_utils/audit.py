@@ -18,7 +18,7 @@ from .manifest import CROSS_CLASS, read_duplicates, read_manifest
 from .paths import Workspace
 from .prepare import PreparedData, prepare_data
 from .published import facts_of
-from .sources import class_folders, masks_beside
+from .sources import class_folders, class_root, masks_beside
 
 
 def audited(
@@ -45,11 +45,7 @@ def open_images(
 ) -> list[np.ndarray]:
     """Read images, uint8 (H, W), by their names in the manifest."""
     rows = manifest.set_index("image_id").loc[image_ids]
-    return [read_grey(_root(sources[row.source]) / row.path) for row in rows.itertuples()]
-
-
-def _root(folder: str | Path) -> Path:
-    return next(iter(class_folders(Path(folder)).values())).parent
+    return [read_grey(class_root(sources[row.source]) / row.path) for row in rows.itertuples()]
 
 
 def count_table(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from .folds import COLUMNS
 from .images import pixel_sha256, read_grey
 from .manifest import preferred
 from .published import facts_of
-from .sources import class_folders, masks_beside
+from .sources import class_root, masks_beside
 
 COHORTS = ("clean", "grouped", "raw", "raw_with_masks", "pawlowska", "curated450")
 
@@ -46,7 +46,7 @@ def build_cohorts(
         Cohort name to table ``image_id, label, group, path`` (absolute). ``pawlowska`` and
         ``curated450`` exist only if the published lists know images of the data set.
     """
-    roots = {name: _root(folder) for name, folder in sources.items()}
+    roots = {name: class_root(folder).resolve() for name, folder in sources.items()}
     files = [str(roots[row.source] / row.path) for row in manifest.itertuples()]
     table = manifest.assign(group=manifest["duplicate_group"], path=files)
     facts = facts_of(manifest)
@@ -89,12 +89,6 @@ def cohort_files(
     masks = files.index[known.isna()]  # only images are in the manifest
     known[masks] = [pixel_sha256(read_grey(path)) for path in files.loc[masks, "path"]]
     return files.assign(sha256=known.astype("str"))
-
-
-def _root(folder: str | Path) -> Path:
-    if not Path(folder).is_dir():
-        raise StudyError(f"The data folder {folder} does not exist: correct the path.")
-    return next(iter(class_folders(Path(folder)).values())).parent.resolve()
 
 
 def _with_masks(table: pd.DataFrame) -> pd.DataFrame:

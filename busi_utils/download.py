@@ -20,7 +20,7 @@ from requests.exceptions import RequestException
 from .errors import StudyError
 from .images import pixel_sha256, read_grey
 from .published import read_published
-from .sources import class_folders, find_images
+from .sources import class_root, find_images
 
 PAGE = "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset"
 ARCHIVE = "https://scholar.cu.edu.eg/Dataset_BUSI.zip"
@@ -110,7 +110,7 @@ def _fetch(work: Path, url: str, known_hash: str | None, progress: bool) -> Path
     """Get the data by the first way that works; return the folder with the class folders."""
     try:
         archive = _download(work, url, known_hash, progress)
-        return _class_root(unpack(archive, work / "unpacked"))
+        return class_root(unpack(archive, work / "unpacked"))
     except (RequestException, ValueError, zipfile.BadZipFile) as error:
         reason = f"{type(error).__name__}: {error}"
     if importlib.util.find_spec("kagglehub"):
@@ -121,7 +121,7 @@ def _fetch(work: Path, url: str, known_hash: str | None, progress: bool) -> Path
         except Exception as error:  # kagglehub raises many kinds; all mean the second way failed
             reason += f"; kagglehub: {type(error).__name__}: {error}"
         else:
-            return shutil.copytree(_class_root(Path(copy)), work / FOLDER)
+            return shutil.copytree(class_root(Path(copy)), work / FOLDER)
     raise StudyError(
         f"BUSI could not be downloaded from {url} ({reason}). By hand: get the archive from {PAGE} "
         f"or https://www.kaggle.com/datasets/{KAGGLE}, unpack it, and name its folder {FOLDER} in "
@@ -164,10 +164,6 @@ def unpack(archive: Path, folder: Path) -> Path:
                 )
         content.extractall(folder)
     return folder
-
-
-def _class_root(folder: Path) -> Path:
-    return next(iter(class_folders(folder).values())).parent
 
 
 def main() -> int:

@@ -152,6 +152,19 @@ def class_folders(folder: Path) -> dict[str, Path]:
     )
 
 
+def class_root(folder: str | Path) -> Path:
+    """Return the folder that holds the class folders: paths in a manifest are relative to it.
+
+    Raises
+    ------
+    StudyError
+        If ``folder`` does not exist, or see `class_folders`.
+    """
+    if not Path(folder).is_dir():
+        raise StudyError(f"The data folder {folder} does not exist: correct the path.")
+    return next(iter(class_folders(Path(folder)).values())).parent
+
+
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
