@@ -7,20 +7,28 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import StudyError
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    from .settings import settings_from
+
+    _run_notebooks(arguments, settings_from(arguments))
+
+
+def _run_notebooks(arguments: argparse.Namespace, settings: Settings) -> None:
     from .notebook_files import keep_outputs, render_pages
     from .numbers import record_metrics
     from .paths import NOTEBOOKS
     from .runner import Run, run_notebooks
-    from .settings import settings_from
 
-    settings = settings_from(arguments)
     print(settings.headline, flush=True)
     run = Run(
         workspace=settings.workspace,
@@ -45,9 +53,9 @@ def _report(arguments: argparse.Namespace) -> None:
     from .report import build_report
     from .settings import settings_from
 
-    if not arguments.build_only:
-        _run(arguments)
     settings = settings_from(arguments)
+    if not arguments.build_only:
+        _run_notebooks(arguments, settings)
     for path in build_report(settings.workspace, settings.dataset):
         print(f"Report: {path}")
     if settings.workspace.root == REPOSITORY:

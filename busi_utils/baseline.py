@@ -165,46 +165,57 @@ def verdicts(numbers: Mapping[str, Any], dataset: str) -> list[tuple[str, str, s
     its whole interval above 0; confirmed otherwise. C4 (3.4 MB): confirmed if the saved file is
     within 0.5 MB of it. On phantoms there is nothing to judge.
     """
-    raw, reported = numbers["written"]["raw"], numbers["reported"]
-    test_holds = raw["accuracy_low"] <= reported["test"] <= raw["accuracy_high"]
-    train_holds = abs(raw["train_accuracy"] - reported["train"]) <= 0.05
-    first = ("refuted", "partly confirmed", "confirmed")[test_holds + train_holds]
-    logged = numbers["fit"]["raw"]["accuracy_while_training"]
-    fitted = _percent(raw["train_accuracy"])
-    c1 = (
-        f"The recipe as written, random split: test {_interval(raw)}, training {fitted} in "
-        f"inference mode ({_percent(logged)} as a training log prints it); 70 % of "
-        f"{reported['n']} images has the interval "
-        f"{100 * reported['test_low']:.1f}–{100 * reported['test_high']:.1f}."
-    )
-    clean = numbers["written"]["clean"]
-    gap = clean["train_accuracy"] - clean["accuracy"]
-    tuned = numbers.get("tuned")
-    gains = tuned is not None and tuned["worth_value"] > 5 and tuned["worth_low"] > 0
-    second = "refuted" if gap > 0.05 or gains else "confirmed"
-    c2 = (
-        f"On clean the recipe scores {_percent(clean['train_accuracy'])} on its own training "
-        f"images and {_percent(clean['accuracy'])} out of fold"
-    )
-    if tuned is not None:
-        c2 += (
-            f"; the same network trained with care reaches {_interval(tuned)}, "
-            f"{tuned['worth_value']:+.1f} points ({tuned['worth_low']:+.1f} to "
-            f"{tuned['worth_high']:+.1f})"
-        )
-    megabytes = numbers["megabytes"]
-    near = min(abs(size - REPORTED_MEGABYTES) for size in megabytes.values()) <= 0.5
-    c4 = (
-        f"The recipe's network has {numbers['parameters']:,} parameters; saved it takes "
-        f"{megabytes['h5']:.1f} MB as H5 and {megabytes['keras']:.1f} MB as .keras. 3.4 million is "
-        "the parameter count of the 1000-class network."
-    )
     rows = [
-        ("C1", "65 % training and 70 % test accuracy", c1, first),
-        ("C2", "Underfitting: shallow, limited representational power", c2 + ".", second),
-        ("C4", "The model is 3.4 MB", c4, "confirmed" if near else "refuted"),
+        ("C1", "65 % training and 70 % test accuracy", *_reported_accuracies(numbers)),
+        ("C2", "Underfitting: shallow, limited representational power", *_underfitting(numbers)),
+        ("C4", "The model is 3.4 MB", *_size(numbers)),
     ]
     if dataset == "phantom":
         silent = "Synthetic data say nothing of this claim."
         rows = [(name, text, f"{silent} {found}", "unverifiable") for name, text, found, _ in rows]
     return rows
+
+
+def _reported_accuracies(numbers: Mapping[str, Any]) -> tuple[str, str]:
+    """Return evidence and verdict of C1."""
+    raw, reported = numbers["written"]["raw"], numbers["reported"]
+    test_holds = raw["accuracy_low"] <= reported["test"] <= raw["accuracy_high"]
+    train_holds = abs(raw["train_accuracy"] - reported["train"]) <= 0.05
+    logged = numbers["fit"]["raw"]["accuracy_while_training"]
+    evidence = (
+        f"The recipe as written, random split: test {_interval(raw)}, training "
+        f"{_percent(raw['train_accuracy'])} in inference mode ({_percent(logged)} as a training "
+        f"log prints it); 70 % of {reported['n']} images has the interval "
+        f"{100 * reported['test_low']:.1f}–{100 * reported['test_high']:.1f}."
+    )
+    return evidence, ("refuted", "partly confirmed", "confirmed")[test_holds + train_holds]
+
+
+def _underfitting(numbers: Mapping[str, Any]) -> tuple[str, str]:
+    """Return evidence and verdict of C2."""
+    clean, tuned = numbers["written"]["clean"], numbers.get("tuned")
+    gap = clean["train_accuracy"] - clean["accuracy"]
+    gains = tuned is not None and tuned["worth_value"] > 5 and tuned["worth_low"] > 0
+    evidence = (
+        f"On clean the recipe scores {_percent(clean['train_accuracy'])} on its own training "
+        f"images and {_percent(clean['accuracy'])} out of fold"
+    )
+    if tuned is not None:
+        evidence += (
+            f"; the same network trained with care reaches {_interval(tuned)}, "
+            f"{tuned['worth_value']:+.1f} points ({tuned['worth_low']:+.1f} to "
+            f"{tuned['worth_high']:+.1f})"
+        )
+    return evidence + ".", "refuted" if gap > 0.05 or gains else "confirmed"
+
+
+def _size(numbers: Mapping[str, Any]) -> tuple[str, str]:
+    """Return evidence and verdict of C4."""
+    megabytes = numbers["megabytes"]
+    near = min(abs(size - REPORTED_MEGABYTES) for size in megabytes.values()) <= 0.5
+    evidence = (
+        f"The recipe's network has {numbers['parameters']:,} parameters; saved it takes "
+        f"{megabytes['h5']:.1f} MB as H5 and {megabytes['keras']:.1f} MB as .keras. 3.4 million is "
+        "the parameter count of the 1000-class network."
+    )
+    return evidence, "confirmed" if near else "refuted"

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import CLASSES
 from .fileio import write_csv, write_json
 from .folds import FOLDS
 from .paths import Workspace
+from .predictions import PROBABILITIES
 from .recipes import recipe_of
 
-_HASH_VERSION = 1  # raise when training itself changes
+_HASH_VERSION = 2  # raise when training itself changes
 
 
 @dataclass(frozen=True, order=True)
@@ -84,7 +84,7 @@ def config_hash(cell: Cell, folds: pd.DataFrame, manifest: pd.DataFrame, size: i
     content = {
         "version": _HASH_VERSION,
         "cell": asdict(cell),
-        "recipe": recipe_of(cell.recipe).as_dict(),
+        "recipe": recipe_of(cell.recipe).changes(),
         "size": size,
         "folds": table.sort_values("image_id").to_csv(index=False),
     }
@@ -110,7 +110,7 @@ def prediction_table(
 ) -> pd.DataFrame:
     """Return predictions in the form of the contract: ``image_id, label, p_<class>...``."""
     table = pd.DataFrame({"image_id": list(image_ids), "label": list(labels)})
-    return table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(CLASSES)})
+    return table.assign(**dict(zip(PROBABILITIES, p.T, strict=True)))
 
 
 def save_cell(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from .errors import StudyError
@@ -67,8 +67,14 @@ class Recipe:
     flip_average: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, for run records and hashes."""
+        """Return the fields as plain values, for run records."""
         return asdict(self)
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that are not at their defaults, for hashes: a field added later leaves
+        the hashes of earlier runs as they are. A default, once used, is therefore never changed.
+        """
+        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
 
 
 ORIGINAL = Recipe()

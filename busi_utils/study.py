@@ -136,27 +136,33 @@ def train_cell(
     identity = config_hash(cell, folds, study.manifest, study.size)
     trainer = Trainer(network, bank, recipe, cell.seed, CACHE / "checkpoints" / f"{identity}.npz")
     started = time.perf_counter()
-    progress = trainer.fit(train, validation, report)
+    trainer.fit(train, validation, report)
     seconds = time.perf_counter() - started
     tables = {
         name: prediction_table(i, labels[i], trainer.predict(part.rows))
         for name, i, part in zip(("validation", "test"), ids[1:], parts[1:], strict=True)
     }
-    record = start_of_record(cell, recipe, initial, study.size) | {
-        "config_hash": identity,
-        "n_train": len(train.rows),
-        "n_validation": len(validation.rows),
-        "n_test": len(test.rows),
+    record = start_of_record(cell, recipe, initial, study.size) | {"config_hash": identity}
+    record |= _end_of_record(trainer, parts, seconds, filled)
+    return TrainedCell(trainer, train, validation, test, tables, record)
+
+
+def _end_of_record(
+    trainer: Trainer, parts: Sequence[Part], seconds: float, filled: float
+) -> dict[str, Any]:
+    """Return the part of a run record that is known after training."""
+    progress, sizes = trainer.progress, [len(part.rows) for part in parts]
+    return {
+        **dict(zip(("n_train", "n_validation", "n_test"), sizes, strict=True)),
         "epochs_run": progress.epoch,
         "best_epoch": progress.best_epoch,
-        "train_accuracy": trainer.accuracy(train),
-        "parameters": int(network.full.count_params()),
+        "train_accuracy": trainer.accuracy(parts[0]),
+        "parameters": int(trainer.network.full.count_params()),
         "seconds": round(seconds, 3),
         "seconds_frozen_part": round(filled, 3),
-        "images_per_second": round(len(train.rows) * progress.epoch / max(seconds, 1e-9), 1),
+        "images_per_second": round(sizes[0] * progress.epoch / max(seconds, 1e-9), 1),
         "history": progress.history,
     }
-    return TrainedCell(trainer, train, validation, test, tables, record)
 
 
 def _check(study: Study, cell: Cell) -> None:
