@@ -14,12 +14,13 @@ from .phantom import render_phantoms
 from .weights import InitialWeights, file_sha256
 
 _SEED = 20_000  # apart from the seeds of the data sets, so that no phantom is seen twice
+_SIZE = 64  # side of the input in pixels: the weights serve any size, and small inputs save minutes
 _IMAGES = 360
 _EPOCHS = 12
-_VERSION = 1  # raise when the weights change
+_VERSION = 2  # raise when the weights change
 
 
-def phantom_weights(model: str, size: int) -> InitialWeights:
+def phantom_weights(model: str) -> InitialWeights:
     """Return weights of a backbone trained from scratch to classify fresh phantoms.
 
     They are made once and kept. Their images share nothing with the data set but the generator.
@@ -28,29 +29,27 @@ def phantom_weights(model: str, size: int) -> InitialWeights:
     ----------
     model : str
         Name in `models.MODELS`.
-    size : int
-        Side of the network input in pixels.
     """
-    name = f"{model}_{size}_{_VERSION}"
+    name = f"{model}_{_VERSION}"
     path = CACHE / "phantom_weights" / f"{name}.weights.h5"
     if not path.exists():
         with atomic_path(path.with_name(f"{name}.tmp.weights.h5")) as temporary:
             temporary.unlink()  # Keras wants the ending .weights.h5, which mkstemp cannot give
             whole = temporary.with_name(temporary.stem.split(".")[0] + ".weights.h5")
-            _pretrain(model, size).save_weights(whole)
+            _pretrain(model).save_weights(whole)
             whole.replace(path)
             temporary.touch()
     return InitialWeights("phantom", path, file_sha256(path))
 
 
-def _pretrain(model: str, size: int) -> keras.Model:
+def _pretrain(model: str) -> keras.Model:
     labels = [CLASSES[k % len(CLASSES)] for k in range(_IMAGES)]
     images = [phantom.image for phantom in render_phantoms(labels, _SEED)]
-    pixels = np.stack([letterbox(image, size) for image in images])
+    pixels = np.stack([letterbox(image, _SIZE) for image in images])
     pixels = np.concatenate([pixels, pixels[:, :, ::-1]])  # mirror images are as plausible
     y = np.array([CLASSES.index(label) for label in labels] * 2)
     keras.utils.set_random_seed(_SEED)
-    backbone = build_backbone(model, size)
+    backbone = build_backbone(model, _SIZE)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # few steps: 0.999 would keep the initial statistics

@@ -79,7 +79,7 @@ class Study:
         if recipe.init == "random":
             return RANDOM
         if self.dataset == "phantom":
-            return phantom_weights(model, self.size)
+            return phantom_weights(model)
         return imagenet_weights(model, self.weights)
 
     @cached_property
