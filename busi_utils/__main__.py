@@ -82,12 +82,20 @@ def _study(arguments: argparse.Namespace) -> None:
         workspace_for(dataset, arguments.workspace),
         sources_of(dataset, arguments.data),
         arguments.weights,
-        arguments.size or (96 if dataset == "phantom" else 224),
+        arguments.size or _published_size(dataset),
     )
     axes = (arguments.cohorts, arguments.models, arguments.recipes, arguments.seeds)
     cells = grid(dataset, *axes)
     print(f"{dataset}: {' x '.join(str(list(axis)) for axis in axes)} x 5 folds", flush=True)
     run_missing(study, cells, arguments.jobs)
+
+
+def _published_size(dataset: str) -> int:
+    from .parameters import read_parameter_file
+    from .paths import NOTEBOOKS
+
+    name = "demo" if dataset == "phantom" else "busi"
+    return read_parameter_file(NOTEBOOKS / "parameters" / f"{name}.yaml")["image_size"]
 
 
 def _bench(arguments: argparse.Namespace) -> None:
@@ -136,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--recipes", nargs="+", default=["original"])
     study.add_argument("--seeds", nargs="+", type=int, default=[0])
     study.add_argument(
-        "--size", type=int, default=0, help="side of the input; default 224, demo 96"
+        "--size", type=int, default=0, help="side of the input in pixels; default as published"
     )
     study.add_argument("--jobs", type=int, default=1, help="training processes at a time")
     study.set_defaults(call=_study)

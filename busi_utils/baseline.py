@@ -86,14 +86,14 @@ def _train_and_weigh(study: Study, cell: Cell) -> pd.DataFrame:
 
     network = train_cell(study, cell).trainer.network.full
     x = np.zeros((1, study.size, study.size, 3), np.float32)
-    expected = network.predict(x, verbose=0)
+    expected = network(x, training=False)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("keras", "h5"):
             path = Path(folder) / f"model.{suffix}"
             network.save(path)
             again = keras.models.load_model(path, compile=False, safe_mode=True)
-            if not np.allclose(again.predict(x, verbose=0), expected, atol=1e-6):
+            if not np.allclose(again(x, training=False), expected, atol=1e-6):
                 raise StudyError(f"The model read back from .{suffix} predicts otherwise.")
             size = path.stat().st_size
             rows.append((f".{suffix}", network.count_params(), size, size / 1e6))

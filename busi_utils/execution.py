@@ -15,6 +15,7 @@ from typing import Any
 from .cells import Cell
 from .errors import StudyError
 from .locks import locked
+from .recipes import recipe_of
 from .study import Study, jobs_of, run_cell
 
 
@@ -47,8 +48,15 @@ def run_missing(
     if not todo:
         return 0
     with locked(study.workspace, "study", wait_s=0):
+        run_alone(_find_weights, study, sorted({(cell.model, cell.recipe) for cell in todo}))
         _run_jobs(study, jobs_of(todo), jobs, say)
     return len(todo)
+
+
+def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:
+    """Stop before anything starts if weights lack; make those of the demonstration only once."""
+    for model, recipe in starts:
+        study.initial_weights(model, recipe_of(recipe))
 
 
 def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[str], None]) -> None:
