@@ -72,7 +72,7 @@ outputs: $(STAMP) ## Run the demonstration and store its outputs in notebooks/
 	@$(NO_DATA) $(QUIET) $(PY) -m busi_utils run --parameters demo --only "$(ONLY)" --keep-outputs
 
 test: $(STAMP) ## Unit tests, the whole demonstration, then the notebooks' stored outputs
-	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests --ignore=tests/test_demonstration.py
+	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests --ignore=tests/test_demonstration.py --numprocesses 2
 	@$(NO_DATA) $(QUIET) $(PY) -m busi_utils report --parameters demo
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests/test_demonstration.py \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=300 notebooks

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,11 +88,11 @@ from busi_utils.cells import Cell
 from busi_utils.paths import Workspace
 from busi_utils.study import Study, run_cell
 recipes.RECIPES["short"] = replace(
-    recipes.ORIGINAL, init="random", cut="middle", augment="original", views=2, epochs=6,
+    recipes.ORIGINAL, init="random", cut="middle", augment="original", views=2, epochs=5,
     patience=3, bn_momentum=0.9, mask_weight=0.5, head="mask",
 )
 study = Study("phantom", Workspace(Path(sys.argv[1])), {"phantom": sys.argv[2]}, size=64)
-run_cell(study, Cell("phantom", "clean", "mobilenetv2", "short", 3, 1),
+run_cell(study, Cell("phantom", "clean", "mobilenetv3_small", "short", 3, 1),
          lambda line: print(line, flush=True))
 """
 
@@ -114,14 +115,10 @@ def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
     data = tmp_path / "data"
     write_phantom_dataset(data, {"benign": 20, "malignant": 14, "normal": 12}, seed=5)
     results = []
-    for name in ("whole", "killed"):
-        prepare_data({"phantom": data}, "phantom", Workspace(tmp_path / name))
-    cell = Cell("phantom", "clean", "mobilenetv2", "short", 3, 1)
-    whole = _start(tmp_path / "whole", data, tmp_path / "cache")
-    out, err = whole.communicate(timeout=240)
-    assert whole.returncode == 0, err
-    assert out.count("epoch ") >= 4  # the first run really trains
-
+    prepare_data({"phantom": data}, "phantom", Workspace(tmp_path / "whole"))
+    shutil.copytree(tmp_path / "whole", tmp_path / "killed")
+    cell = Cell("phantom", "clean", "mobilenetv3_small", "short", 3, 1)
+    whole = _start(tmp_path / "whole", data, tmp_path / "cache_whole")
     killed = _start(tmp_path / "killed", data, tmp_path / "cache")
     for line in killed.stdout:
         if line.startswith("epoch 3"):
@@ -133,6 +130,9 @@ def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
     resumed, err = again.communicate(timeout=240)
     assert again.returncode == 0, err
     assert resumed.startswith("epoch 4")
+    out, err = whole.communicate(timeout=240)
+    assert whole.returncode == 0, err
+    assert out.count("epoch ") >= 4  # the undisturbed run really trains
     for name in ("whole", "killed"):
         workspace = Workspace(tmp_path / name)
         results.append(cell.predictions(workspace).read_bytes())
