@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from .recipes import Recipe, recipe_of
 from .run_record import start_of_record
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import; reading results does not need it
+    import keras
+
     from .features import Bank
     from .heads import Network
     from .training import Part, Trainer
@@ -186,13 +188,27 @@ def _network(study: Study, cell: Cell, initial: InitialWeights) -> Network:
     from .weights import load_backbone
 
     recipe = recipe_of(cell.recipe)
-    keras.backend.clear_session()
-    # A frozen random backbone is shared by all seeds, as a frozen pretrained one is.
-    frozen_random = recipe.init == "random" and recipe.cut != "pixels"
-    keras.utils.set_random_seed(0 if frozen_random else cell.seed)
-    backbone = load_backbone(cell.model, study.size, initial)
+    if recipe.cut == "features":
+        backbone = _frozen_backbone(cell.model, study.size, initial)
+    else:
+        keras.backend.clear_session()
+        # What a random backbone's lower blocks give is shared by all seeds, as if pretrained.
+        keras.utils.set_random_seed(cell.seed if recipe.cut == "pixels" else 0)
+        backbone = load_backbone(cell.model, study.size, initial)
     keras.utils.set_random_seed(cell.seed)
     return build_network(cell.model, backbone, recipe)
+
+
+@lru_cache(maxsize=1)
+def _frozen_backbone(model: str, size: int, initial: InitialWeights) -> keras.Model:
+    """Build a backbone that no cell changes, once for all cells of a process."""
+    import keras
+
+    from .weights import load_backbone
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    return load_backbone(model, size, initial)
 
 
 def _bank(study: Study, cell: Cell, initial: InitialWeights, network: Network) -> Bank:
