@@ -87,7 +87,9 @@ class Trainer:
         y, weights = tf.TensorSpec([None], tf.int32), tf.TensorSpec([len(CLASSES)], tf.float32)
         masks = tf.TensorSpec(None, tf.float32)
         # One signature for whole and last batches: the graph is traced once.
-        self._step = tf.function(self._train_step, input_signature=[x, y, weights, masks])
+        self._step = tf.function(
+            self._train_step, input_signature=[x, y, weights, masks], autograph=False
+        )
         self._infer = tf.function(lambda x: self._outputs(x, False)[0], input_signature=[x])
 
     def _outputs(self, x: tf.Tensor, training: bool) -> list[tf.Tensor]:
