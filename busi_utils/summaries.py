@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .bootstrap import bootstrap_difference, bootstrap_metrics
+from .bootstrap import bootstrap_difference, bootstrap_replicates, percentile_intervals
 from .cells import grid, read_record
 from .errors import StudyError
 from .predictions import OutOfFold, available_seeds, out_of_fold, predictions_folder
@@ -39,39 +39,70 @@ def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
 
 
 def summarise(
-    study: Study, rows: Sequence[Row], metrics: Sequence[str], seed: int, n_replicates: int
+    study: Study,
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    seed: int,
+    n_replicates: int,
+    reference: Row | None = None,
 ) -> pd.DataFrame:
     """Return metrics with 95 % group-bootstrap intervals, averaged over seeds.
+
+    Parameters
+    ----------
+    study : Study
+        Holds the predictions.
+    rows : sequence of Row
+        Lines of the table.
+    metrics : sequence of str
+        Names in `metrics.metrics`.
+    seed, n_replicates : int
+        Of the bootstrap.
+    reference : Row, optional
+        One of ``rows``, of the same cohort as all of them; adds each row's ``worth``.
 
     Returns
     -------
     pd.DataFrame
         Columns ``cohort, model, recipe, init, seeds, n``, ``train_accuracy`` (inference mode) and
         ``logged_accuracy`` (last epoch, dropout and augmentation on), both means over cells,
-        ``epochs``, and for each metric ``<metric>, <metric>_low, <metric>_high``.
+        ``epochs``, and for each metric ``<metric>, <metric>_low, <metric>_high``. With a reference
+        also ``worth_value, worth_low, worth_high``: the first metric minus that of the reference,
+        in points, from the same resamples (paired).
     """
-    out = []
+    found = {row: read_row(study, row) for row in rows}
+    replicates = {row: _replicates(one, seed, n_replicates) for row, one in found.items()}
+    lines = []
     for row in rows:
-        found = read_row(study, row)
-        record = records(study, row, found.seeds)
-        table = bootstrap_metrics(found.y, found.p, found.groups, seed, n_replicates)
-        table = table.set_index("metric")
+        table = percentile_intervals(replicates[row]).set_index("metric")
         line = dict(zip(("cohort", "model", "recipe"), row, strict=True))
-        line |= {
-            "init": record["init"].iloc[0],
-            "seeds": len(found.seeds),
-            "n": len(found.y),
-            "train_accuracy": record["train_accuracy"].mean(),
-            "logged_accuracy": np.mean(
-                [h[-1]["accuracy_while_training"] for h in record["history"]]
-            ),
-            "epochs": record["epochs_run"].mean(),
-        }
+        line |= {"seeds": len(found[row].seeds), "n": len(found[row].y)}
+        line |= _of_records(records(study, row, found[row].seeds))
         for name in metrics:
-            value, low, high = table.loc[name, ["value", "low", "high"]]
+            value, low, high = table.loc[name]
             line |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        out.append(line)
-    return pd.DataFrame(out)
+        if reference is not None:
+            gain = 100 * (replicates[row] - replicates[reference])[[metrics[0]]]
+            value, low, high = percentile_intervals(gain).set_index("metric").iloc[0]
+            line |= {"worth_value": value, "worth_low": low, "worth_high": high}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _replicates(found: OutOfFold, seed: int, n_replicates: int) -> pd.DataFrame:
+    """Bootstrap one row; rows of one cohort share their resamples, which depend on groups alone."""
+    return bootstrap_replicates(found.y, {"": found.p}, found.groups, seed, n_replicates)[""]
+
+
+def _of_records(table: pd.DataFrame) -> dict[str, float | str]:
+    """Return what run records say of a row: its start, and means over its cells."""
+    logged = [history[-1]["accuracy_while_training"] for history in table["history"]]
+    return {
+        "init": table["init"].iloc[0],
+        "train_accuracy": table["train_accuracy"].mean(),
+        "logged_accuracy": float(np.mean(logged)),
+        "epochs": table["epochs_run"].mean(),
+    }
 
 
 def difference(
@@ -79,8 +110,8 @@ def difference(
 ) -> dict[str, float]:
     """Return metric(row) - metric(reference), paired by image, on the images that both hold.
 
-    Where the two cohorts differ, the smaller is compared; groups are those of ``reference``. Seeds
-    are paired in order: the first k of each, k the smaller number of seeds.
+    Where the two cohorts differ, the smaller is compared; groups are those of ``reference``. Each
+    side is the mean over its seeds.
 
     Returns
     -------
@@ -91,11 +122,10 @@ def difference(
     a, b = (pd.Index(found.images["image_id"]) for found in (ours, theirs))
     shared = b.intersection(a, sort=False)
     at_a, at_b = a.get_indexer(shared), b.get_indexer(shared)
-    k = min(len(ours.seeds), len(theirs.seeds))
     table = bootstrap_difference(
         theirs.y[at_b],
-        ours.p[:k, at_a],
-        theirs.p[:k, at_b],
+        ours.p[:, at_a],
+        theirs.p[:, at_b],
         theirs.groups[at_b],
         seed,
         n_replicates,

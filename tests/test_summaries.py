@@ -76,6 +76,17 @@ def test_a_difference_is_taken_on_the_images_that_both_hold(study):
     assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
 
 
+def test_worth_is_the_paired_difference_that_the_table_shows(study):
+    _write(study, "clean", "tuned", 0)
+    rows = [("clean", "mobilenetv2", "original"), ("clean", "mobilenetv2", "tuned")]
+    table = summarise(study, rows, ["accuracy", "macro_auc"], 0, 200, reference=rows[0])
+    shown = 100 * (table["accuracy"] - table.loc[0, "accuracy"])
+    np.testing.assert_allclose(table["worth_value"], shown)
+    alone = difference(study, rows[1], rows[0], "accuracy", seed=0, n_replicates=200)
+    bounds = table.loc[1, ["worth_low", "worth_high"]].astype(float)
+    np.testing.assert_allclose(bounds, [100 * alone["low"], 100 * alone["high"]])
+
+
 def test_a_row_never_mixes_initialisations(study):
     _write(study, "raw", "original", 1, init="imagenet")
     with pytest.raises(StudyError, match="mixes initialisations"):
