@@ -100,15 +100,18 @@ def _published_size(dataset: str) -> int:
 
 def _bench(arguments: argparse.Namespace) -> None:
     from .bench import BENCHES
-    from .numbers import save_table
+    from .numbers import record_metrics, save_table
     from .paths import workspace_for
 
     unknown = [name for name in arguments.names if name not in BENCHES]
     if unknown:
         raise StudyError(f"There is no benchmark '{unknown[0]}'; there are: {', '.join(BENCHES)}.")
+    workspace = workspace_for("busi", arguments.workspace)
     for name in arguments.names or BENCHES:
         table = BENCHES[name]()
-        save_table(f"bench_{name}", table, workspace_for("busi", arguments.workspace))
+        save_table(f"bench_{name}", table, workspace)
+        rows = [row.dropna().to_dict() for _, row in table.iterrows()]
+        record_metrics(f"bench_{name}", {"rows": rows}, workspace)
         print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
 
 
