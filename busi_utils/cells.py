@@ -17,7 +17,7 @@ from .fileio import write_csv, write_json
 from .folds import FOLDS
 from .paths import Workspace
 from .predictions import PROBABILITIES
-from .recipes import recipe_of
+from .recipes import settings_of
 
 _HASH_VERSION = 2  # raise when training itself changes
 
@@ -84,7 +84,7 @@ def config_hash(cell: Cell, folds: pd.DataFrame, manifest: pd.DataFrame, size: i
     content = {
         "version": _HASH_VERSION,
         "cell": asdict(cell),
-        "recipe": recipe_of(cell.recipe).changes(),
+        "recipe": settings_of(cell.recipe),
         "size": size,
         "folds": table.sort_values("image_id").to_csv(index=False),
     }
@@ -116,11 +116,12 @@ def prediction_table(
 def save_cell(
     cell: Cell,
     test: pd.DataFrame,
-    validation: pd.DataFrame,
+    validation: pd.DataFrame | None,
     record: dict[str, Any],
     workspace: Workspace,
 ) -> None:
     """Write a cell's files atomically, the record last: it says that the others are whole."""
-    write_csv(cell.validation(workspace), validation, float_format="%.6f")
+    if validation is not None:
+        write_csv(cell.validation(workspace), validation, float_format="%.6f")
     write_csv(cell.predictions(workspace), test, float_format="%.6f")
     write_json(cell.record(workspace), record)

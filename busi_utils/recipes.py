@@ -113,6 +113,9 @@ RECIPES: dict[str, Recipe] = {
     "tuned": TUNED,
 }
 
+REFERENCE, LOGISTIC = "reference", "logistic"
+WITHOUT_TRAINING = (REFERENCE, LOGISTIC)  # see `references`: nothing of a network is trained
+
 _LABELS = {
     "original": "as written",
     "original-unit_range": "pixels in [0, 1], not [-1, 1]",
@@ -127,6 +130,8 @@ _LABELS = {
     "original-random_frozen": "random weights, frozen",
     "original-unfrozen": "whole network trained",
     "original-random": "random weights, all trained",
+    REFERENCE: "no network",
+    LOGISTIC: "logistic regression on frozen features",
     "tuned": "tuned: upper blocks, masks, physics",
 }
 
@@ -142,6 +147,11 @@ def recipe_of(name: str) -> Recipe:
     if name not in RECIPES:
         raise StudyError(f"Unknown recipe '{name}': choose one of {', '.join(RECIPES)}.")
     return RECIPES[name]
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """Return what a name in a cell stands for, as far as it differs from the defaults."""
+    return {} if name in WITHOUT_TRAINING else recipe_of(name).changes()
 
 
 def label_of(recipe: str) -> str:

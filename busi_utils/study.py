@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from . import CLASSES
@@ -231,6 +232,17 @@ def _part(bank: Bank, image_ids: Sequence[str], labels: pd.Series) -> Part:
     from .training import Part
 
     return Part(bank.rows(image_ids), labels[image_ids].map(CLASSES.index).to_numpy())
+
+
+def frozen_features(study: Study, model: str, image_ids: Sequence[str]) -> np.ndarray:
+    """Return the pooled output of a pretrained backbone, float32 (n, channels)."""
+    cell = Cell(study.dataset, "raw", model, "original", 0, 0)
+    _check(study, cell)
+    initial = study.initial_weights(model, recipe_of(cell.recipe))
+    bank = _bank(study, cell, initial, _network(study, cell, initial))
+    rows = bank.rows(image_ids)
+    bank.require(rows, [0])
+    return bank.batch(rows, np.zeros(len(rows), int))
 
 
 def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None) -> None:

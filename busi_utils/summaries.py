@@ -96,7 +96,7 @@ def _replicates(found: OutOfFold, seed: int, n_replicates: int) -> pd.DataFrame:
 
 def _of_records(table: pd.DataFrame) -> dict[str, float | str]:
     """Return what run records say of a row: its start, and means over its cells."""
-    logged = [history[-1]["accuracy_while_training"] for history in table["history"]]
+    logged = [h[-1]["accuracy_while_training"] if h else np.nan for h in table["history"]]
     return {
         "init": table["init"].iloc[0],
         "train_accuracy": table["train_accuracy"].mean(),

@@ -1,0 +1,98 @@
+"""What a trained network must beat, on the same folds: classifiers that train no network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from . import baselines
+from .cells import Cell, config_hash, grid, prediction_table, save_cell
+from .cohorts import cohort_files
+from .errors import StudyError
+from .execution import run_alone
+from .images import load_pixels
+from .metrics import encode
+from .recipes import LOGISTIC, REFERENCE
+from .study import Study, frozen_features
+
+REFERENCES = ("majority", "nearest_neighbour", "metadata")
+_PIXELS = 64  # side at which the nearest neighbour compares grey values
+
+
+def reference_cells(dataset: str, cohorts: Sequence[str], backbones: Sequence[str]) -> list[Cell]:
+    """Return the cells of every reference, and of a logistic regression on each backbone."""
+    cells = grid(dataset, cohorts, REFERENCES, [REFERENCE], [0])
+    return cells + grid(dataset, cohorts, backbones, [LOGISTIC], [0])
+
+
+def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], None] = print) -> int:
+    """Fit every reference cell that has no up-to-date result; return how many that were.
+
+    They have no epochs to stop at, so they learn from the whole training part of a fold.
+
+    Raises
+    ------
+    StudyError
+        If images are needed and none were named.
+    """
+    todo = study.missing(cells)
+    say(f"{len(cells)} reference cells wanted, {len(todo)} to fit")
+    for cohort, model, recipe in dict.fromkeys((c.cohort, c.model, c.recipe) for c in todo):
+        same = [c for c in todo if (c.cohort, c.model, c.recipe) == (cohort, model, recipe)]
+        features, init = _features(study, same[0])
+        for cell in same:
+            _fit(study, cell, features, init)
+    return len(todo)
+
+
+def _features(study: Study, cell: Cell) -> tuple[np.ndarray, str]:
+    """Return what a reference sees of each image of its cohort, in the order of the folds file."""
+    if not study.sources:
+        raise StudyError(
+            f"{cell} has no results yet and no images were named: "
+            "pass DATA=<folder> or set BUSI_DATA."
+        )
+    ids = study.folds(cell.cohort)["image_id"]
+    if cell.recipe == LOGISTIC:
+        init = "phantom" if study.dataset == "phantom" else "imagenet"
+        return run_alone(frozen_features, study, cell.model, list(ids)), init
+    if cell.model == "nearest_neighbour":
+        files = cohort_files(cell.cohort, study.manifest, study.sources).set_index("image_id")
+        return np.asarray(load_pixels(files.loc[ids].reset_index(), _PIXELS)), "none"
+    manifest = study.manifest.set_index("image_id").loc[ids]
+    return baselines.metadata_features(manifest), "none"
+
+
+def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
+    folds, started = study.folds(cell.cohort), time.perf_counter()
+    y, groups = encode(folds["label"].to_numpy()), folds["group"].to_numpy()
+    test = (folds["fold"] == cell.fold).to_numpy()
+    p = _predict(cell, x[~test], y[~test], groups[~test], x[test])
+    part = folds[test]
+    table = prediction_table(part["image_id"], part["label"], p)
+    record = asdict(cell) | {
+        "config_hash": config_hash(cell, folds, study.manifest, study.size),
+        "init": init,
+        "n_train": int((~test).sum()),
+        "n_test": int(test.sum()),
+        "epochs_run": 0,
+        "train_accuracy": None,
+        "seconds": round(time.perf_counter() - started, 3),
+        "history": [],
+    }
+    save_cell(cell, table, None, record, study.workspace)
+
+
+def _predict(
+    cell: Cell, x: np.ndarray, y: np.ndarray, groups: np.ndarray, unseen: np.ndarray
+) -> np.ndarray:
+    if cell.recipe == LOGISTIC:
+        return baselines.logistic_on_features(x, y, groups, unseen, cell.seed)[0]
+    if cell.model == "nearest_neighbour":
+        return baselines.nearest_neighbour(x, y, unseen)
+    if cell.model == "metadata":
+        return baselines.metadata(x, y, unseen, cell.seed)
+    return baselines.majority(y, len(unseen))

@@ -1,0 +1,72 @@
+"""References are fitted on the folds of the study and read back like any other cell."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from busi_utils import CLASSES, baselines
+from busi_utils.errors import StudyError
+from busi_utils.folds import save_folds
+from busi_utils.metrics import encode
+from busi_utils.paths import Workspace
+from busi_utils.references import reference_cells, run_references
+from busi_utils.study import Study
+from busi_utils.summaries import read_row, summarise
+
+N = 90
+
+
+@pytest.fixture
+def study(tmp_path) -> Study:
+    rng = np.random.default_rng(4)
+    labels = [CLASSES[k % 3] for k in range(N)]
+    names = [f"{label} ({k})" for k, label in enumerate(labels)]
+    folds = pd.DataFrame({"image_id": names, "label": labels, "group": names})
+    workspace = Workspace(tmp_path)
+    save_folds(folds.assign(fold=[(k // 3) % 5 for k in range(N)]), "phantom", "clean", workspace)
+    study = Study("phantom", workspace, {"phantom": tmp_path})
+    manifest = pd.DataFrame(
+        {
+            "image_id": names,
+            "sha256": names,
+            "width": 100 + 50 * encode(np.array(labels)) + rng.integers(0, 80, N),
+            "height": rng.integers(90, 120, N),
+            "annotated": rng.random(N) < 0.4,
+        }
+    )
+    object.__setattr__(study, "manifest", manifest.sample(frac=1, random_state=1))
+    return study
+
+
+def _cells(model: str) -> list:
+    return [c for c in reference_cells("phantom", ["clean"], []) if c.model == model]
+
+
+def test_every_fold_is_predicted_from_the_others(study):
+    cells = _cells("metadata")
+    assert run_references(study, cells, say=lambda line: None) == 5
+    assert run_references(study, cells, say=lambda line: None) == 0
+    found = read_row(study, ("clean", "metadata", "reference"))
+    x = baselines.metadata_features(
+        study.manifest.set_index("image_id").loc[found.images["image_id"]]
+    )
+    held_out = (found.images["fold"] == 2).to_numpy()
+    expected = baselines.metadata(x[~held_out], found.y[~held_out], x[held_out], seed=0)
+    np.testing.assert_allclose(found.p[0][held_out], expected, atol=1e-6)
+    assert np.mean(found.p[0].argmax(1) == found.y) > 1 / 3 + 0.15  # widths differ by class
+
+
+def test_a_reference_is_a_row_like_any_other(study):
+    run_references(study, _cells("majority"), say=lambda line: None)
+    table = summarise(study, [("clean", "majority", "reference")], ["accuracy"], 0, 200)
+    assert (table.loc[0, "init"], table.loc[0, "seeds"]) == ("none", 1)
+    assert table.loc[0, "accuracy"] == pytest.approx(1 / 3)
+    assert np.isnan(table.loc[0, "logged_accuracy"])
+
+
+def test_without_images_only_stored_results_are_read(study):
+    run_references(study, _cells("majority"), say=lambda line: None)
+    object.__setattr__(study, "sources", {})
+    assert run_references(study, _cells("majority"), say=lambda line: None) == 0
+    with pytest.raises(StudyError, match="no images were named"):
+        run_references(study, _cells("metadata"), say=lambda line: None)
