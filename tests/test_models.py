@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from busi_utils import weights
+from busi_utils.costs import _costs_of
 from busi_utils.errors import StudyError
 from busi_utils.heads import build_network
 from busi_utils.models import MODELS, RAW, SIGNED, UNIT, backbone_of, build_backbone, to_input
@@ -126,3 +127,12 @@ def test_variants_of_the_original_change_one_thing():
         if name.startswith("original-") and not name.startswith("original-random"):
             changed = {key for key, value in recipe.as_dict().items() if value != own[key]}
             assert len(changed) == 1 or changed in together, name
+
+
+def test_costs_follow_from_the_graph():
+    costs = _costs_of("mobilenetv2", 224)
+    assert costs["parameters"] == 2_422_339  # the original report's head on MobileNetV2
+    assert costs["megabytes"] == pytest.approx(4 * costs["parameters"] / 1e6)
+    # Sandler et al. (2018) give 300 million multiply-adds; two operations each, in billions.
+    assert costs["gflops"] == pytest.approx(0.6, rel=0.05)
+    assert costs["milliseconds"] > 0
