@@ -18,7 +18,7 @@ from .execution import run_alone
 from .paired_tests import wilson
 from .predictions import OutOfFold
 from .recipes import label_of
-from .study import Study, train_cell
+from .study import Study
 
 REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
 REPORTED_MEGABYTES = 3.4
@@ -83,6 +83,8 @@ def saved_sizes(study: Study, cell: Cell) -> pd.DataFrame:
 
 def _train_and_weigh(study: Study, cell: Cell) -> pd.DataFrame:
     import keras
+
+    from .cell_training import train_cell
 
     network = train_cell(study, cell).trainer.network.full
     x = np.zeros((1, study.size, study.size, 3), np.float32)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from . import CLASSES, paths
+from .cell_training import train_cell
 from .cells import Cell
 from .cohorts import cohort_files
 from .datasets import sources_of
@@ -24,7 +25,7 @@ from .paths import Workspace
 from .predictions import PROBABILITIES
 from .prepare import prepare_data
 from .recipes import ORIGINAL, RECIPES
-from .study import Study, train_cell
+from .study import Study
 
 MODEL, SIZE, FOLDS = "mobilenetv2", 224, 5
 _STEPS = 6  # timed training steps of the fine-tuning loops, taken in turns

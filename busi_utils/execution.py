@@ -16,7 +16,7 @@ from .cells import Cell
 from .errors import StudyError
 from .locks import locked
 from .recipes import recipe_of
-from .study import Study, jobs_of, run_cell
+from .study import Study, jobs_of
 
 
 def run_missing(
@@ -109,6 +109,8 @@ def _minutes(seconds: float) -> str:
 
 def _run_job(study: Study, cells: list[Cell], threads: int) -> None:
     import tensorflow as tf
+
+    from .cell_training import run_cell
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     for cell in cells:

@@ -11,12 +11,11 @@ import numpy as np
 from . import baselines
 from .cells import Cell, config_hash, grid, prediction_table, save_cell
 from .cohorts import cohort_files
-from .errors import StudyError
 from .execution import run_alone
 from .images import load_pixels
 from .metrics import encode
 from .recipes import LOGISTIC, REFERENCE
-from .study import Study, frozen_features
+from .study import Study
 
 REFERENCES = ("majority", "nearest_neighbour", "metadata")
 _PIXELS = 64  # side at which the nearest neighbour compares grey values
@@ -50,20 +49,22 @@ def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], Non
 
 def _features(study: Study, cell: Cell) -> tuple[np.ndarray, str]:
     """Return what a reference sees of each image of its cohort, in the order of the folds file."""
-    if not study.sources:
-        raise StudyError(
-            f"{cell} has no results yet and no images were named: "
-            "pass DATA=<folder> or set BUSI_DATA."
-        )
+    study.require_images(cell)
     ids = study.folds(cell.cohort)["image_id"]
     if cell.recipe == LOGISTIC:
         init = "phantom" if study.dataset == "phantom" else "imagenet"
-        return run_alone(frozen_features, study, cell.model, list(ids)), init
+        return run_alone(_frozen, study, cell.model, list(ids)), init
     if cell.model == "nearest_neighbour":
         files = cohort_files(cell.cohort, study.manifest, study.sources).set_index("image_id")
         return np.asarray(load_pixels(files.loc[ids].reset_index(), _PIXELS)), "none"
     manifest = study.manifest.set_index("image_id").loc[ids]
     return baselines.metadata_features(manifest), "none"
+
+
+def _frozen(study: Study, model: str, image_ids: Sequence[str]) -> np.ndarray:
+    from .cell_training import frozen_features  # in a process of its own: TensorFlow is large
+
+    return frozen_features(study, model, image_ids)
 
 
 def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:

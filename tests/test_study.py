@@ -73,7 +73,7 @@ def test_training_without_images_is_refused(tmp_path):
     MANIFEST.to_csv(workspace.manifest("phantom"), index=False)
     study = Study("phantom", workspace)
     object.__setattr__(study, "manifest", MANIFEST)
-    from busi_utils.study import train_cell
+    from busi_utils.cell_training import train_cell
 
     with pytest.raises(StudyError, match=r"no images were named.*BUSI_DATA"):
         train_cell(study, CELL)
@@ -86,7 +86,8 @@ from pathlib import Path
 from busi_utils import recipes
 from busi_utils.cells import Cell
 from busi_utils.paths import Workspace
-from busi_utils.study import Study, run_cell
+from busi_utils.cell_training import run_cell
+from busi_utils.study import Study
 recipes.RECIPES["short"] = replace(
     recipes.ORIGINAL, init="random", cut="middle", augment="original", views=2, epochs=5,
     patience=3, bn_momentum=0.9, mask_weight=0.5, head="mask",

@@ -1,0 +1,164 @@
+"""Train one cell: its network, its frozen part, its fold, its record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from . import CLASSES
+from .cells import Cell, config_hash, prediction_table, save_cell
+from .errors import StudyError
+from .features import Bank
+from .folds import inner_split, is_grouped
+from .heads import Network, build_network
+from .models import RAW, UNIT, backbone_of
+from .paths import CACHE
+from .recipes import recipe_of
+from .run_record import start_of_record
+from .study import Study
+from .training import Part, Trainer
+from .weights import InitialWeights, load_backbone
+
+_STRIDE = 32  # of every network in the registry
+
+
+@dataclass(frozen=True)
+class TrainedCell:
+    """A trained network with the parts of its fold, before it is written or thrown away."""
+
+    trainer: Trainer
+    train: Part
+    validation: Part
+    test: Part
+    tables: dict[str, pd.DataFrame]
+    record: dict[str, Any]
+
+
+def train_cell(
+    study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None
+) -> TrainedCell:
+    """Train one cell in this process, or go on from its checkpoint.
+
+    Raises
+    ------
+    StudyError
+        If data or weights are missing, or the input size does not suit the networks.
+    """
+    _check(study, cell)
+    recipe, folds = recipe_of(cell.recipe), study.folds(cell.cohort)
+    tf.config.experimental.enable_op_determinism()
+    initial = study.initial_weights(cell.model, recipe)
+    network = _network(study, cell, initial)
+    bank = _bank(study, cell, initial, network)
+    ids = inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
+    labels = folds.set_index("image_id")["label"]
+    train, validation, test = parts = [_part(bank, part, labels) for part in ids]
+    started = time.perf_counter()
+    bank.require_for_training(train.rows)
+    filled = time.perf_counter() - started
+    identity = config_hash(cell, folds, study.manifest, study.size)
+    trainer = Trainer(network, bank, recipe, cell.seed, CACHE / "checkpoints" / f"{identity}.npz")
+    started = time.perf_counter()
+    trainer.fit(train, validation, report)
+    seconds = time.perf_counter() - started
+    tables = {
+        name: prediction_table(i, labels[i], trainer.predict(part.rows))
+        for name, i, part in zip(("validation", "test"), ids[1:], parts[1:], strict=True)
+    }
+    record = start_of_record(cell, recipe, initial, study.size) | {"config_hash": identity}
+    record |= _end_of_record(trainer, parts, seconds, filled)
+    return TrainedCell(trainer, train, validation, test, tables, record)
+
+
+def _end_of_record(
+    trainer: Trainer, parts: Sequence[Part], seconds: float, filled: float
+) -> dict[str, Any]:
+    """Return the part of a run record that is known after training."""
+    progress, sizes = trainer.progress, [len(part.rows) for part in parts]
+    return {
+        **dict(zip(("n_train", "n_validation", "n_test"), sizes, strict=True)),
+        "epochs_run": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "train_accuracy": trainer.accuracy(parts[0]),
+        "parameters": int(trainer.network.full.count_params()),
+        "seconds": round(seconds, 3),
+        "seconds_frozen_part": round(filled, 3),
+        "images_per_second": round(sizes[0] * progress.epoch / max(seconds, 1e-9), 1),
+        "history": progress.history,
+    }
+
+
+def _check(study: Study, cell: Cell) -> None:
+    study.require_images(cell)
+    if study.size < _STRIDE or study.size % _STRIDE:
+        raise StudyError(
+            f"The image size {study.size} is no multiple of {_STRIDE}, the stride of the networks: "
+            "choose for instance 96 or 224."
+        )
+
+
+def _network(study: Study, cell: Cell, initial: InitialWeights) -> Network:
+    """Build the cell's network from seeds that make it the same in every process."""
+    recipe = recipe_of(cell.recipe)
+    if recipe.cut == "features":
+        backbone = _frozen_backbone(cell.model, study.size, initial)
+    else:
+        keras.backend.clear_session()
+        # What a random backbone's lower blocks give is shared by all seeds, as if pretrained.
+        keras.utils.set_random_seed(cell.seed if recipe.cut == "pixels" else 0)
+        backbone = load_backbone(cell.model, study.size, initial)
+    keras.utils.set_random_seed(cell.seed)
+    return build_network(cell.model, backbone, recipe)
+
+
+@lru_cache(maxsize=1)
+def _frozen_backbone(model: str, size: int, initial: InitialWeights) -> keras.Model:
+    """Build a backbone that no cell changes, once for all cells of a process."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    return load_backbone(model, size, initial)
+
+
+def _bank(study: Study, cell: Cell, initial: InitialWeights, network: Network) -> Bank:
+    recipe = recipe_of(cell.recipe)
+    ranges = {"right": backbone_of(cell.model).input_range, "unit": UNIT, "raw": RAW}
+    return Bank(
+        study.bank_files(cell.cohort),
+        recipe,
+        ranges[recipe.input_range],
+        study.size,
+        network.trunk,
+        f"{cell.model}:{initial.init}:{initial.sha256}:{recipe.cut}",
+    )
+
+
+def _part(bank: Bank, image_ids: Sequence[str], labels: pd.Series) -> Part:
+    return Part(bank.rows(image_ids), labels[image_ids].map(CLASSES.index).to_numpy())
+
+
+def frozen_features(study: Study, model: str, image_ids: Sequence[str]) -> np.ndarray:
+    """Return the pooled output of a pretrained backbone, float32 (n, channels)."""
+    cell = Cell(study.dataset, "raw", model, "original", 0, 0)
+    _check(study, cell)
+    initial = study.initial_weights(model, recipe_of(cell.recipe))
+    bank = _bank(study, cell, initial, _network(study, cell, initial))
+    rows = bank.rows(image_ids)
+    bank.require(rows, [0])
+    return bank.batch(rows, np.zeros(len(rows), int))
+
+
+def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None) -> None:
+    """Train one cell and write its files; its checkpoint is then no longer needed."""
+    trained = train_cell(study, cell, report)
+    save_cell(
+        cell, trained.tables["test"], trained.tables["validation"], trained.record, study.workspace
+    )
+    trained.trainer.checkpoint.unlink(missing_ok=True)
