@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,11 +11,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
+from scipy.stats import ks_2samp
 from statsmodels.stats.proportion import proportion_confint
 
 from . import CLASSES
 from .annotations import annotation_mask
-from .figures import CLASS_COLOURS, CLASS_MARKERS, PRINT_WIDTH
+from .figures import CLASS_COLOURS, CLASS_LINES, PRINT_WIDTH
 
 _HATCHES = {"normal": "....", "benign": "", "malignant": "////"}
 
@@ -61,7 +63,7 @@ def example_pairs(pairs: pd.DataFrame, manifest: pd.DataFrame, marked: pd.Series
 
 
 def pair_gallery(chosen: pd.DataFrame, images: Sequence[np.ndarray]) -> Figure:
-    """Show pairs of images side by side, two pairs a row.
+    """Show pairs of images side by side, each pair in a frame of its own, two pairs a row.
 
     Parameters
     ----------
@@ -71,15 +73,17 @@ def pair_gallery(chosen: pd.DataFrame, images: Sequence[np.ndarray]) -> Figure:
         2 m images, uint8: first and second of each pair in turn.
     """
     rows = -(-len(chosen) // 2)
-    fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.55 * rows + 0.1), squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for number, pair in enumerate(chosen.itertuples()):
-        names = (f"{pair.sort}\n{pair.image_id_a}", f"r = {pair.score:.2f}\n{pair.image_id_b}")
-        for side, name in enumerate(names):
-            ax = axes.flat[2 * number + side]
+    fig = plt.figure(figsize=(PRINT_WIDTH, 1.75 * rows))
+    panels = fig.subfigures(rows, 2, wspace=0.04, hspace=0.04, squeeze=False).flat
+    for number, (panel, pair) in enumerate(zip(panels, chosen.itertuples(), strict=False)):
+        panel.set(edgecolor="0.7", linewidth=0.6)
+        panel.suptitle(f"{pair.sort}, r = {pair.score:.2f}", fontsize=9, fontweight="bold")
+        names = (pair.image_id_a, pair.image_id_b)
+        for side, (ax, name) in enumerate(zip(panel.subplots(1, 2), names, strict=True)):
+            ax.set_axis_off()
             ax.imshow(images[2 * number + side], vmin=0, vmax=255)
-            ax.set_title(name, fontsize=8, loc="left")
+            ax.set_anchor("N")
+            ax.set_title(name, fontsize=8, loc="center")
     return fig
 
 
@@ -97,6 +101,15 @@ def image_gallery(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure
             frame = (x.min() - 15, y.min() - 15), np.ptp(x) + 30, np.ptp(y) + 30
             ax.add_patch(Rectangle(*frame, fill=False, color="#E69F00", linewidth=1.2))
     return fig
+
+
+def flow_caption(flow: pd.DataFrame, what: str) -> str:
+    """Say what each rule of `audit.flow_table` costs; ``what`` names the data set."""
+    crossed, objected, twins = flow["removed"].iloc[1:]
+    return (
+        f"Of {flow['all'].iloc[0]} images of {what} {flow['all'].iloc[-1]} remain: duplicates cost "
+        f"{twins}, axilla and needle images {objected}, conflicting labels {crossed}."
+    )
 
 
 def cohort_flow(flow: pd.DataFrame) -> Figure:
@@ -147,14 +160,39 @@ def shortcuts(manifest: pd.DataFrame, share: pd.DataFrame) -> Figure:
     marks.set_xticks(range(len(share)), share["class"])
     marks.set(ylabel="images with burnt-in marks", ylim=(0, 1.2 * share["high"].max()))
     marks.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    for label in ("benign", "malignant", "normal"):
-        part = manifest[manifest["label"] == label]
-        style = {"color": CLASS_COLOURS[label], "marker": CLASS_MARKERS[label]}
-        style |= {"s": 12, "alpha": 0.55, "linewidth": 0}
-        sizes.scatter(part["width"], part["width"] / part["height"], label=label, **style)
-    sizes.set(xlabel="image width (pixels)", ylabel="width / height")
-    sizes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), handletextpad=0.1)
+    for label in CLASSES:
+        widths = manifest.loc[manifest["label"] == label, "width"]
+        style = {"color": CLASS_COLOURS[label], "linestyle": CLASS_LINES[label], "linewidth": 1.6}
+        sizes.ecdf(widths, label=label, **style)
+    sizes.set(xlabel="image width (pixels)", ylabel="images at most this wide")
+    sizes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    sizes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.45, 1.0), handlelength=2.6)
     return fig
+
+
+def width_gaps(manifest: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return the largest distance between the cumulative widths of each two classes, 0 to 1."""
+    widths = {label: manifest.loc[manifest["label"] == label, "width"] for label in CLASSES}
+    return {
+        (one, two): float(ks_2samp(widths[one], widths[two]).statistic)
+        for one, two in combinations(CLASSES, 2)
+    }
+
+
+def shortcuts_caption(manifest: pd.DataFrame, share: pd.DataFrame, what: str) -> str:
+    """Say how unevenly the classes of ``what`` carry marks, and how their widths differ."""
+    marked = ", ".join(f"{100 * row.share:.1f} % of {row[1]}" for row in share.itertuples())
+    median = manifest.groupby("label")["width"].median()
+    wide = ", ".join(f"{median[label]:.0f} ({label})" for label in CLASSES)
+    gaps = width_gaps(manifest)
+    far, near = max(gaps, key=gaps.get), min(gaps, key=gaps.get)
+    return (
+        f"What tells the classes of {what} apart without any tissue. Left: {marked} images carry "
+        f"burnt-in marks (95 % Wilson intervals). Right: cumulative image width; the medians are "
+        f"{wide} pixels, and the curves of {' and '.join(far)} images differ most, by up to "
+        f"{100 * gaps[far]:.0f} points, those of {' and '.join(near)} images least, by up to "
+        f"{100 * gaps[near]:.0f}."
+    )
 
 
 def growth(scaling: pd.DataFrame, exponent: float) -> Figure:

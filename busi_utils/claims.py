@@ -48,6 +48,13 @@ CLAIMS = (
 )
 
 
+# Claims that no number can decide, with what a reader can check.
+UNVERIFIABLE = {
+    "C8": "The original names no study for this range. Published results stand, with their "
+    "protocols, in the section on the literature."
+}
+
+
 def claim_table(workspace: Workspace) -> pd.DataFrame:
     """Return every claim with its evidence and verdict; a claim without a row is open.
 
@@ -62,5 +69,7 @@ def claim_table(workspace: Workspace) -> pd.DataFrame:
         known = claim.claim_id in found.index
         evidence = found.at[claim.claim_id, "evidence"] if known else ""
         verdict = found.at[claim.claim_id, "verdict"] if known else OPEN
+        if claim.claim_id in UNVERIFIABLE:
+            evidence, verdict = UNVERIFIABLE[claim.claim_id], "unverifiable"
         rows.append((claim.claim_id, claim.section, f"“{claim.words}”", evidence, verdict))
     return pd.DataFrame(rows, columns=["claim_id", "section", "claim", "evidence", "verdict"])

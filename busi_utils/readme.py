@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .claims import OPEN, claim_table
 from .errors import StudyError
 from .fileio import write_text
 from .formats import ci, pct, points_ci
-from .numbers import read_metrics, read_verdicts
+from .numbers import read_metrics
 from .paths import REPOSITORY, Workspace
 
 BEGIN, END = "<!-- headline:begin -->", "<!-- headline:end -->"
@@ -59,9 +60,10 @@ def headline_block(workspace: Workspace) -> str:
     parts = ["\n".join(lines)]
     if "audit" in metrics:
         parts.append(_data_sentence(metrics["audit"]))
-    verdicts = [f"{row.claim_id} {row.verdict}" for row in read_verdicts(workspace).itertuples()]
-    if verdicts:
-        parts.append(f"Claims of the original examined so far: {', '.join(verdicts)}.")
+    claims = claim_table(workspace)
+    examined = claims[claims["verdict"] != OPEN]
+    lines = [f"- {row.claim}: **{row.verdict}**" for row in examined.itertuples()]
+    parts.append("Claims of the original examined so far:\n\n" + "\n".join(lines))
     if (workspace.figures / "baseline_changes.svg").is_file():
         parts.append(_FIGURE)
     return "\n\n".join(parts).replace("\u00a0", " ")
@@ -83,7 +85,9 @@ def _rows(baseline: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if "tuned" in baseline:
         tuned = baseline["tuned"]
-        rows.append(("the same network, tuned", ci(tuned, "accuracy")))
+        seeds = f"{tuned['seeds']} seed" + ("s" if tuned["seeds"] > 1 else "")
+        what = f"the same network, tuned, lesion masks as a second task ({seeds})"
+        rows.append((what, ci(tuned, "accuracy")))
         if "worth_value" in tuned:
             rows.append(("... against the recipe as written", points_ci(tuned, "worth", 1)))
     return rows

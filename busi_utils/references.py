@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from . import baselines
+from . import simple_classifiers as classifiers
 from .cells import Cell, config_hash, grid, prediction_table, save_cell
 from .cohorts import cohort_files
 from .execution import run_alone
@@ -58,7 +58,7 @@ def _features(study: Study, cell: Cell) -> tuple[np.ndarray, str]:
         files = cohort_files(cell.cohort, study.manifest, study.sources).set_index("image_id")
         return np.asarray(load_pixels(files.loc[ids].reset_index(), _PIXELS)), "none"
     manifest = study.manifest.set_index("image_id").loc[ids]
-    return baselines.metadata_features(manifest), "none"
+    return classifiers.metadata_features(manifest), "none"
 
 
 def _frozen(study: Study, model: str, image_ids: Sequence[str]) -> np.ndarray:
@@ -91,9 +91,9 @@ def _predict(
     cell: Cell, x: np.ndarray, y: np.ndarray, groups: np.ndarray, unseen: np.ndarray
 ) -> np.ndarray:
     if cell.recipe == LOGISTIC:
-        return baselines.logistic_on_features(x, y, groups, unseen, cell.seed)[0]
+        return classifiers.logistic_on_features(x, y, groups, unseen, cell.seed)[0]
     if cell.model == "nearest_neighbour":
-        return baselines.nearest_neighbour(x, y, unseen)
+        return classifiers.nearest_neighbour(x, y, unseen)
     if cell.model == "metadata":
-        return baselines.metadata(x, y, unseen, cell.seed)
-    return baselines.majority(y, len(unseen))
+        return classifiers.metadata(x, y, unseen, cell.seed)
+    return classifiers.majority(y, len(unseen))

@@ -6,20 +6,22 @@ import json
 from typing import Any
 
 from .paths import Workspace
+from .recipes import WITHOUT_TRAINING
 
 
 def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
-    """Summarise every run record of a data set for the report.
+    """Summarise the run records of every network trained on a data set, for the report.
 
     Returns
     -------
     dict
-        ``cells`` (networks trained), ``minutes`` (sum over cells), and as comma-separated text
-        ``processors``, ``inits`` and the versions ``python``, ``tensorflow``, ``keras``. Empty if
-        nothing has been trained.
+        ``cells`` (networks trained), ``minutes`` (sum over cells, frozen parts included), and as
+        comma-separated text ``processors``, ``inits`` and the versions ``python``, ``tensorflow``,
+        ``keras``. Empty if nothing has been trained.
     """
     paths = sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    every_record = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    records = [r for r in every_record if r["recipe"] not in WITHOUT_TRAINING]
     if not records:
         return {}
 
@@ -28,7 +30,7 @@ def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
 
     return {
         "cells": len(records),
-        "minutes": sum(record["seconds"] for record in records) / 60,
+        "minutes": sum(r["seconds"] + r["seconds_frozen_part"] for r in records) / 60,
         "processors": every(record["processor"] for record in records),
         "inits": every(record["init"] for record in records),
         "python": every(record["python"] for record in records),

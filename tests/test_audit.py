@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from busi_utils import agreement, audit, audit_figures, scaling
+from busi_utils import agreement, audit, audit_figures, audit_verdicts, scaling
+from busi_utils.claims import CLAIMS
 from busi_utils.errors import StudyError
 from busi_utils.paths import Workspace
 from busi_utils.phantom_dataset import write_phantom_dataset
@@ -99,10 +100,42 @@ def test_readings_of_the_total():
     assert table.loc["cohort clean", "images"] == 2
 
 
+@pytest.mark.parametrize(
+    ("images", "share", "verdict"),
+    [
+        (7, 46.2, "confirmed"),  # every image; 6 / (7 + 6) = 46.15 % rounds to 46.2 %
+        (7, 45.5, "partly confirmed"),
+        (6, 46.2, "partly confirmed"),
+        (6, 46.1, "refuted"),  # 0.05 off, but it rounds up
+    ],
+)
+def test_verdict_on_the_account_of_the_data(images, share, verdict):
+    manifest = small_manifest()
+    totals = audit.total_readings(manifest, claimed=images)
+    shares = audit.share_readings(manifest, claimed=share)
+    row = audit_verdicts.data_claim(manifest, totals, shares, "busi")
+    assert row[0] == "C6"
+    assert row[1] in {claim.words for claim in CLAIMS}
+    assert row[3] == verdict
+    assert "7 images and 8 masks" in row[2]
+    nearest = "7 (every image), " + ("exactly the claim" if images == 7 else "1 off")
+    assert f"nearest to {images} images is {nearest}." in row[2]
+    assert "6 / (7 + 6) = 46.15 %, counting one mask per lesion image" in row[2]
+    rounds = ", which rounds to 46.2 %." if share == 46.2 else f"; no reading rounds to {share} %."
+    assert row[2].endswith(rounds)
+    silent = audit_verdicts.data_claim(manifest, totals, shares, "phantom")
+    assert silent[3] == "unverifiable"
+    assert silent[2] == f"Synthetic data say nothing of this claim. {row[2]}"
+
+
 def test_the_flow_ends_in_the_clean_cohort():
     flow = audit.flow_table(small_manifest())
     assert flow["all"].tolist() == [7, 5, 3, 2]
     assert flow["removed"].tolist() == [0, 2, 2, 1]
+    assert audit_figures.flow_caption(flow, "BUSI") == (
+        "Of 7 images of BUSI 2 remain: duplicates cost 1, axilla and needle images 2, "
+        "conflicting labels 2."
+    )
     assert flow.loc[3, ["normal", "benign", "malignant"]].tolist() == [1, 1, 0]
 
 
@@ -169,10 +202,25 @@ def test_figures_show_every_pair_and_class(phantom):
     images = audit.open_images(manifest, sources, names)
     fig = audit_figures.pair_gallery(chosen, images)
     assert sum(len(ax.images) for ax in fig.axes) == len(names)
+    titles = [panel.get_suptitle() for panel in fig.subfigs if panel.axes]
+    assert [title.split(", r = ")[0] for title in titles] == chosen["sort"].tolist()
     fig = audit_figures.cohort_flow(audit.flow_table(manifest))
     assert str(len(manifest)) in {text.get_text().strip() for text in fig.axes[0].texts}
     share = audit_figures.marked_share(manifest)
     assert share["annotated"].sum() == manifest["annotated"].sum()
     assert ((share["low"] <= share["share"]) & (share["share"] <= share["high"])).all()
-    assert len(audit_figures.shortcuts(manifest, share).axes) == 2
+    _, sizes = audit_figures.shortcuts(manifest, share).axes
+    assert len({line.get_linestyle() for line in sizes.lines}) == len(sizes.lines) == 3
     plt.close("all")
+
+
+def test_widths_are_compared_by_class():
+    manifest = small_manifest().assign(width=[700, 500, 510, 520, 500, 510, 520])
+    gaps = audit_figures.width_gaps(manifest)
+    assert gaps["normal", "malignant"] == 1
+    assert gaps["benign", "malignant"] == 0
+    share = audit_figures.marked_share(manifest)
+    caption = audit_figures.shortcuts_caption(manifest, share, "BUSI")
+    assert "0.0 % of normal, 33.3 % of benign, 0.0 % of malignant images" in caption
+    assert "700 (normal), 510 (benign), 510 (malignant) pixels" in caption
+    assert "benign and malignant images least, by up to 0." in caption

@@ -14,6 +14,7 @@ ROW = {
     "accuracy_low": 0.71,
     "accuracy_high": 0.79,
     "train_accuracy": 0.9,
+    "seeds": 1,
 }
 NUMBERS = {
     "reported": {"train": 0.65, "test": 0.7},
@@ -35,7 +36,8 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     assert "former block" not in text
     assert "| 75.1 % (95 % CI 71.0–79.0) |" in text
     assert "| −5.0 points (95 % CI −9.0 to −1.0) |" in text
-    assert "C4 refuted" in text
+    assert "- “Small model size (3.4 MB)”: **refuted**" in text
+    assert "not yet examined" not in text
     assert not update_readme(workspace, readme)
 
 

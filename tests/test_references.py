@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_utils import CLASSES, baselines
+from busi_utils import CLASSES
+from busi_utils import simple_classifiers as classifiers
 from busi_utils.errors import StudyError
 from busi_utils.folds import save_folds
 from busi_utils.metrics import encode
@@ -47,11 +48,11 @@ def test_every_fold_is_predicted_from_the_others(study):
     assert run_references(study, cells, say=lambda line: None) == 5
     assert run_references(study, cells, say=lambda line: None) == 0
     found = read_row(study, ("clean", "metadata", "reference"))
-    x = baselines.metadata_features(
+    x = classifiers.metadata_features(
         study.manifest.set_index("image_id").loc[found.images["image_id"]]
     )
     held_out = (found.images["fold"] == 2).to_numpy()
-    expected = baselines.metadata(x[~held_out], found.y[~held_out], x[held_out], seed=0)
+    expected = classifiers.metadata(x[~held_out], found.y[~held_out], x[held_out], seed=0)
     np.testing.assert_allclose(found.p[0][held_out], expected, atol=1e-6)
     assert np.mean(found.p[0].argmax(1) == found.y) > 1 / 3 + 0.15  # widths differ by class
 

@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from busi_utils import CLASSES
-from busi_utils.baseline import REPORTED_INTERVAL, verdicts
+from busi_utils.baseline import REPORTED_INTERVAL
+from busi_utils.baseline_verdicts import verdicts
 from busi_utils.cells import Cell, prediction_table, save_cell
 from busi_utils.errors import StudyError
 from busi_utils.folds import save_folds
@@ -93,36 +94,39 @@ def test_a_row_never_mixes_initialisations(study):
         summarise(study, [("raw", "mobilenetv2", "original")], ["accuracy"], 0, 100)
 
 
-def _numbers(test: float, train: float, gain: float) -> dict:
+def _numbers(test: float, train: float, fits: list[str], best: float) -> dict:
     row = {"accuracy": test, "accuracy_low": test - 0.03, "accuracy_high": test + 0.03}
     row["train_accuracy"] = train
-    tuned = row | {"worth_value": gain, "worth_low": gain - 4, "worth_high": gain + 4}
+    tuned = row | {"worth_value": 9.0, "worth_low": 5.0, "worth_high": 13.0}
     return {
         "reported": {"train": 0.65, "test": 0.7, "test_low": 0.62, "test_high": 0.765, "n": 152},
         "written": {"raw": row, "clean": row},
-        "fit": {"raw": {"accuracy_while_training": 0.66}},
+        "fit": {"raw": {"accuracy_while_training": train - 0.02}},
         "megabytes": {"keras": 9.9, "h5": 9.8},
         "parameters": 2_422_339,
+        "better_fits": fits,
+        "best_train": "150 epochs",
+        "best_train_accuracy": best,
         "tuned": tuned,
     }
 
 
 @pytest.mark.parametrize(
-    ("test", "train", "gain", "expected"),
+    ("test", "train", "fits", "best", "expected"),
     [
-        (0.70, 0.65, 1.0, ("confirmed", "confirmed", "refuted")),
-        (0.70, 0.82, 1.0, ("partly confirmed", "refuted", "refuted")),
-        (0.78, 0.82, 9.0, ("refuted", "refuted", "refuted")),
-        (0.78, 0.67, 9.0, ("partly confirmed", "refuted", "refuted")),
+        (0.70, 0.65, [], 0.9, ("confirmed", "unverifiable", "refuted")),
+        (0.76, 0.82, [], 0.98, ("partly confirmed", "refuted", "refuted")),
+        (0.80, 0.82, ["no dropout"], 0.98, ("refuted", "partly confirmed", "refuted")),
+        (0.80, 0.71, ["no dropout"], 0.90, ("partly confirmed", "confirmed", "refuted")),
     ],
 )
-def test_verdicts_follow_their_rules(test, train, gain, expected):
-    numbers = _numbers(test, train, gain)
+def test_verdicts_follow_their_rules(test, train, fits, best, expected):
+    numbers = _numbers(test, train, fits, best)
     before = copy.deepcopy(numbers)
     found = verdicts(numbers, "busi")
     assert [row[0] for row in found] == ["C1", "C2", "C4"]
     assert tuple(row[3] for row in found) == expected
-    assert f"{100 * test:.1f} %" in found[0][2]
+    assert f"test {100 * test:.1f}" in found[0][2]
     assert numbers == before
     assert {row[3] for row in verdicts(numbers, "phantom")} == {"unverifiable"}
 
