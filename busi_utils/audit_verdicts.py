@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from .claims import CLAIMS
+from .claims import words_of
 
 
 def data_claim(
@@ -37,8 +37,7 @@ def data_claim(
     if dataset == "phantom":
         evidence = f"Synthetic data say nothing of this claim. {evidence}"
         verdict = "unverifiable"
-    words = next(claim.words for claim in CLAIMS if claim.claim_id == "C6")
-    return "C6", words, evidence, verdict
+    return "C6", words_of("C6"), evidence, verdict
 
 
 def _total(totals: pd.DataFrame) -> tuple[bool, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .baseline import REPORTED_MEGABYTES
+from .claims import words_of
 from .formats import ci, pct, points_ci
 
 
@@ -23,14 +24,15 @@ def verdicts(numbers: Mapping[str, Any], dataset: str) -> list[tuple[str, str, s
     confirmed; underfits but able: partly confirmed; able only: refuted; neither: unverifiable. C4
     (3.4 MB): confirmed if a saved file is within 0.5 MB of it. On phantoms nothing is judged.
     """
-    rows = [
-        ("C1", "65 % training and 70 % test accuracy", *_reported_accuracies(numbers)),
-        ("C2", "Underfitting: shallow, limited representational power", *_underfitting(numbers)),
-        ("C4", "The model is 3.4 MB", *_size(numbers)),
-    ]
+    found = {
+        "C1": _reported_accuracies(numbers),
+        "C2": _underfitting(numbers),
+        "C4": _size(numbers),
+    }
+    rows = [(claim, words_of(claim), *decided) for claim, decided in found.items()]
     if dataset == "phantom":
         silent = "Synthetic data say nothing of this claim."
-        rows = [(name, text, f"{silent} {found}", "unverifiable") for name, text, found, _ in rows]
+        rows = [(name, text, f"{silent} {seen}", "unverifiable") for name, text, seen, _ in rows]
     return rows
 
 

@@ -48,6 +48,11 @@ CLAIMS = (
 )
 
 
+def words_of(claim_id: str) -> str:
+    """Return the words of the original that make a claim."""
+    return next(claim.words for claim in CLAIMS if claim.claim_id == claim_id)
+
+
 # Claims that no number can decide, with what a reader can check.
 UNVERIFIABLE = {
     "C8": "The original names no study for this range. Published results stand, with their "

@@ -31,7 +31,6 @@ STAMP = "synthetic phantoms – no patient data"
 # Okabe & Ito (2008), ordered so that neighbours differ in luminance as well as in hue.
 PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#000000", "#F0E442")
 CLASS_COLOURS = {"normal": "#CC79A7", "benign": "#0072B2", "malignant": "#D55E00"}
-CLASS_MARKERS = {"normal": "o", "benign": "s", "malignant": "^"}
 CLASS_LINES = {"normal": ":", "benign": "--", "malignant": "-"}
 
 _FAMILIES = {  # a variant such as mobilenetv2_cbam shares the colour of its family

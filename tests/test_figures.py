@@ -17,7 +17,6 @@ from busi_utils import CLASSES
 from busi_utils.errors import StudyError
 from busi_utils.figures import (
     CLASS_COLOURS,
-    CLASS_MARKERS,
     STAMP,
     model_style,
     read_figures,
@@ -117,7 +116,6 @@ def test_classes_differ_in_grey_and_by_marker():
     for one, two in itertools.combinations(CLASSES, 2):
         assert abs(grey[one] - grey[two]) > 0.1
     assert set(CLASS_COLOURS) == set(CLASSES)
-    assert len(set(CLASS_MARKERS.values())) == 3
 
 
 def test_models_keep_their_style_and_families_their_colour():
