@@ -17,11 +17,12 @@ from .errors import StudyError
 from .execution import run_alone
 from .paired_tests import wilson
 from .predictions import OutOfFold
-from .recipes import label_of
+from .recipes import ORIGINAL, label_of
 from .study import Study
 
 REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
 REPORTED_MEGABYTES = 3.4
+MOMENTUM = 0.999  # of every batch normalisation in the MobileNetV2 of keras.applications
 SIZES_TABLE = "baseline_file_sizes"
 _TEST_IMAGES = 152  # a fifth of the 760 images that the original counts
 REPORTED_INTERVAL = wilson(round(REPORTED_TEST * _TEST_IMAGES), _TEST_IMAGES)
@@ -58,6 +59,34 @@ def nearest_numbers(nearest: pd.DataFrame) -> dict[str, Any]:
     row = nearest.iloc[0]
     columns = ("cohort", "logged_accuracy", "train_accuracy", "accuracy", "points_off")
     return {"recipe": label_of(row["recipe"]), **row[list(columns)].to_dict()}
+
+
+def stale_statistics(table: pd.DataFrame) -> dict[str, float]:
+    """Return how far the batch-norm statistics of a wholly trained MobileNetV2 lag behind.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Run records of one row, see `summaries.records`.
+
+    Returns
+    -------
+    dict
+        ``updates`` up to the epoch whose weights are kept, the share ``kept`` of the initial
+        statistics that is left after them, and the training accuracy ``logged_then``, as the log
+        prints it for that epoch; means over cells.
+    """
+    batches = np.ceil(table["n_train"] / ORIGINAL.batch_size)
+    updates = batches * table["best_epoch"]
+    logged = [
+        history[best - 1]["accuracy_while_training"]
+        for history, best in zip(table["history"], table["best_epoch"], strict=True)
+    ]
+    return {
+        "updates": float(updates.mean()),
+        "kept": float((MOMENTUM**updates).mean()),
+        "logged_then": float(np.mean(logged)),
+    }
 
 
 def saved_sizes(study: Study, cell: Cell) -> pd.DataFrame:

@@ -51,7 +51,13 @@ def _reported_accuracies(numbers: Mapping[str, Any]) -> tuple[str, str]:
         f"The recipe as written, random split: test {ci(raw, 'accuracy')}; with the sampling error "
         f"of 70 % on {n} images the difference is {100 * gap:+.1f} points ({low:+.1f} to "
         f"{high:+.1f}). Training {pct(logged)} as a log prints it, {pct(raw['train_accuracy'])} in "
-        f"inference mode: {100 * train:.1f} points or more above 65 %."
+        f"inference mode: {100 * train:.1f} points or more from 65 %. "
+    )
+    nearest = numbers["nearest"]
+    evidence += (
+        f"Of all readings the nearest, {nearest['recipe']} ({nearest['cohort']}), gives "
+        f"{pct(nearest['train_accuracy'])} on training images in inference mode and "
+        f"{pct(nearest['accuracy'])} out of fold."
     )
     return evidence, ("refuted", "partly confirmed", "confirmed")[holds]
 

@@ -8,11 +8,12 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from busi_utils import CLASSES
-from busi_utils.baseline import REPORTED_INTERVAL
+from busi_utils.baseline import MOMENTUM, REPORTED_INTERVAL, stale_statistics
 from busi_utils.baseline_verdicts import verdicts
 from busi_utils.cells import Cell, prediction_table, save_cell
 from busi_utils.errors import StudyError
 from busi_utils.folds import save_folds
+from busi_utils.models import build_backbone
 from busi_utils.paths import Workspace
 from busi_utils.study import Study
 from busi_utils.summaries import confusion, difference, read_row, summarise
@@ -108,6 +109,7 @@ def _numbers(test: float, train: float, fits: list[str], best: float) -> dict:
         "best_train": "150 epochs",
         "best_train_accuracy": best,
         "tuned": tuned,
+        "nearest": {"recipe": "x", "cohort": "clean", "train_accuracy": 0.7, "accuracy": 0.7},
     }
 
 
@@ -129,6 +131,20 @@ def test_verdicts_follow_their_rules(test, train, fits, best, expected):
     assert f"test {100 * test:.1f}" in found[0][2]
     assert numbers == before
     assert {row[3] for row in verdicts(numbers, "phantom")} == {"unverifiable"}
+
+
+def test_stale_statistics_follow_the_momentum_of_the_network():
+    norms = [
+        layer
+        for layer in build_backbone("mobilenetv2", 32).layers
+        if type(layer).__name__ == "BatchNormalization"
+    ]
+    assert {layer.momentum for layer in norms} == {MOMENTUM}
+    history = [{"accuracy_while_training": epoch / 10} for epoch in range(1, 4)]
+    table = pd.DataFrame({"n_train": [64, 65], "best_epoch": [2, 2], "history": [history] * 2})
+    found = stale_statistics(table)
+    assert (found["updates"], found["logged_then"]) == (5, 0.2)
+    assert found["kept"] == pytest.approx((0.999**4 + 0.999**6) / 2)
 
 
 def test_the_interval_of_the_reported_accuracy():
