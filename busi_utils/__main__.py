@@ -91,11 +91,10 @@ def _study(arguments: argparse.Namespace) -> None:
 
 
 def _published_size(dataset: str) -> int:
-    from .parameters import read_parameter_file
-    from .paths import NOTEBOOKS
+    from .parameters import parameter_file, read_parameter_file
 
     name = "demo" if dataset == "phantom" else "busi"
-    return read_parameter_file(NOTEBOOKS / "parameters" / f"{name}.yaml")["image_size"]
+    return read_parameter_file(parameter_file(name))["image_size"]
 
 
 def _bench(arguments: argparse.Namespace) -> None:

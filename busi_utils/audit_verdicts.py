@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from .claims import words_of
+from .claims import judged
 
 
 def data_claim(
@@ -34,10 +34,7 @@ def data_claim(
         f"masks. {total_words} {share_words}"
     )
     verdict = ("refuted", "partly confirmed", "confirmed")[total_holds + share_holds]
-    if dataset == "phantom":
-        evidence = f"Synthetic data say nothing of this claim. {evidence}"
-        verdict = "unverifiable"
-    return "C6", words_of("C6"), evidence, verdict
+    return judged("C6", evidence, verdict, dataset)
 
 
 def _total(totals: pd.DataFrame) -> tuple[bool, str]:

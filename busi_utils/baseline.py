@@ -158,7 +158,7 @@ def headline(
             "n": _TEST_IMAGES,
         },
         "written": {row["cohort"]: _numbers(row) for row in as_written.to_dict("records")},
-        "changes": {_key(row["recipe"]): _numbers(row) for row in changes.to_dict("records")},
+        "changes": {change_key(row["recipe"]): _numbers(row) for row in changes.to_dict("records")},
         "fit": {cohort: dict(row) for cohort, row in fit.iterrows()},
         "leak": dict(leak),
         "masks": dict(masks),
@@ -177,7 +177,8 @@ def headline(
     return out
 
 
-def _key(recipe: str) -> str:
+def change_key(recipe: str) -> str:
+    """Return the name under which a recipe's row stands among the recorded ``changes``."""
     return recipe.removeprefix("original-").replace("-", "_")
 
 

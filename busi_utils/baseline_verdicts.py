@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .baseline import REPORTED_MEGABYTES
-from .claims import words_of
+from .claims import judged
 from .formats import ci, pct, points_ci
 
 
@@ -29,11 +29,7 @@ def verdicts(numbers: Mapping[str, Any], dataset: str) -> list[tuple[str, str, s
         "C2": _underfitting(numbers),
         "C4": _size(numbers),
     }
-    rows = [(claim, words_of(claim), *decided) for claim, decided in found.items()]
-    if dataset == "phantom":
-        silent = "Synthetic data say nothing of this claim."
-        rows = [(name, text, f"{silent} {seen}", "unverifiable") for name, text, seen, _ in rows]
-    return rows
+    return [judged(claim, *decided, dataset) for claim, decided in found.items()]
 
 
 def _reported_accuracies(numbers: Mapping[str, Any]) -> tuple[str, str]:

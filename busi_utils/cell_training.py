@@ -108,23 +108,21 @@ def _check(study: Study, cell: Cell) -> None:
 def _network(study: Study, cell: Cell, initial: InitialWeights) -> Network:
     """Build the cell's network from seeds that make it the same in every process."""
     recipe = recipe_of(cell.recipe)
-    if recipe.cut == "features":
-        backbone = _frozen_backbone(cell.model, study.size, initial)
-    else:
-        keras.backend.clear_session()
-        # What a random backbone's lower blocks give is shared by all seeds, as if pretrained.
-        keras.utils.set_random_seed(cell.seed if recipe.cut == "pixels" else 0)
-        backbone = load_backbone(cell.model, study.size, initial)
+    backbone_of_cell = _kept_backbone if recipe.cut == "features" else _new_backbone
+    # What the frozen part of a random backbone gives is shared by all seeds, as if pretrained.
+    seed = cell.seed if recipe.cut == "pixels" else 0
+    backbone = backbone_of_cell(cell.model, study.size, initial, seed)
     keras.utils.set_random_seed(cell.seed)
     return build_network(cell.model, backbone, recipe)
 
 
-@lru_cache(maxsize=1)
-def _frozen_backbone(model: str, size: int, initial: InitialWeights) -> keras.Model:
-    """Build a backbone that no cell changes, once for all cells of a process."""
+def _new_backbone(model: str, size: int, initial: InitialWeights, seed: int) -> keras.Model:
     keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     return load_backbone(model, size, initial)
+
+
+_kept_backbone = lru_cache(maxsize=1)(_new_backbone)  # wholly frozen: no cell changes it
 
 
 def _bank(study: Study, cell: Cell, initial: InitialWeights, network: Network) -> Bank:

@@ -53,6 +53,17 @@ def words_of(claim_id: str) -> str:
     return next(claim.words for claim in CLAIMS if claim.claim_id == claim_id)
 
 
+def judged(claim_id: str, evidence: str, verdict: str, dataset: str) -> tuple[str, str, str, str]:
+    """Return a claim's number, words, evidence and verdict, as `numbers.record_verdict` takes them.
+
+    On phantoms nothing is judged: the evidence says so and the verdict is ``unverifiable``.
+    """
+    if dataset == "phantom":
+        evidence = f"Synthetic data say nothing of this claim. {evidence}"
+        verdict = "unverifiable"
+    return claim_id, words_of(claim_id), evidence, verdict
+
+
 # Claims that no number can decide, with what a reader can check.
 UNVERIFIABLE = {
     "C8": "The original names no study for this range. Published results stand, with their "
@@ -71,10 +82,10 @@ def claim_table(workspace: Workspace) -> pd.DataFrame:
     found = read_verdicts(workspace).set_index(VERDICT_COLUMNS[0])
     rows = []
     for claim in CLAIMS:
-        known = claim.claim_id in found.index
-        evidence = found.at[claim.claim_id, "evidence"] if known else ""
-        verdict = found.at[claim.claim_id, "verdict"] if known else OPEN
+        evidence, verdict = "", OPEN
         if claim.claim_id in UNVERIFIABLE:
             evidence, verdict = UNVERIFIABLE[claim.claim_id], "unverifiable"
+        elif claim.claim_id in found.index:
+            evidence, verdict = found.loc[claim.claim_id, ["evidence", "verdict"]]
         rows.append((claim.claim_id, claim.section, f"“{claim.words}”", evidence, verdict))
     return pd.DataFrame(rows, columns=["claim_id", "section", "claim", "evidence", "verdict"])

@@ -11,7 +11,6 @@ import pandas as pd
 from .execution import run_alone
 from .models import backbone_of
 
-COSTS_TABLE = "bench_costs"
 _WARM_UP, _RUNS = 5, 30
 
 

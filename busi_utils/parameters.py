@@ -18,6 +18,7 @@ import nbformat
 import yaml
 
 from .errors import StudyError
+from .paths import NOTEBOOKS
 
 _SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
@@ -110,6 +111,11 @@ def _literal(line: ast.AnnAssign, notebook: Path) -> Any:
             f"{notebook.name}: line {line.lineno} of the parameters cell needs a plain value, "
             f"not {ast.unparse(line.value)}."
         ) from error
+
+
+def parameter_file(name: str) -> Path:
+    """Return the file of a published parameter set, ``demo`` or ``busi``, or the path given."""
+    return Path(name) if name.endswith(".yaml") else NOTEBOOKS / "parameters" / f"{name}.yaml"
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from .datasets import sources_of
 from .errors import StudyError
-from .parameters import parse_overrides, read_parameter_file
-from .paths import NOTEBOOKS, Workspace, folder_from, workspace_for
+from .parameters import parameter_file, parse_overrides, read_parameter_file
+from .paths import Workspace, folder_from, workspace_for
 from .runner import CELL_TIMEOUT_S
 
 DEMO_CELL_TIMEOUT_S = 1800
@@ -64,7 +64,7 @@ def settings_from(arguments: Namespace) -> Settings:
         raise StudyError("WEIGHTS is of no use without data: pass DATA=<BUSI folder> too.")
     if arguments.data and name == "demo":
         raise StudyError("DATA is of no use with PARAMETERS=demo: leave one of them out.")
-    path = Path(name) if name.endswith(".yaml") else NOTEBOOKS / "parameters" / f"{name}.yaml"
+    path = parameter_file(name)
     values = read_parameter_file(path)
     overrides = parse_overrides(arguments.set)
     values |= overrides
