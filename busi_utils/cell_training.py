@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -52,8 +52,10 @@ def train_cell(
     StudyError
         If data or weights are missing, or the input size does not suit the networks.
     """
-    _check(study, cell)
     recipe, folds = recipe_of(cell.recipe), study.folds(cell.cohort)
+    identity = config_hash(cell, folds, study.manifest, study.size)
+    study = replace(study, size=recipe.image_size or study.size)
+    _check(study, cell)
     tf.config.experimental.enable_op_determinism()
     initial = study.initial_weights(cell.model, recipe)
     network = _network(study, cell, initial)
@@ -64,7 +66,6 @@ def train_cell(
     started = time.perf_counter()
     bank.require_for_training(train.rows)
     filled = time.perf_counter() - started
-    identity = config_hash(cell, folds, study.manifest, study.size)
     trainer = Trainer(network, bank, recipe, cell.seed, CACHE / "checkpoints" / f"{identity}.npz")
     started = time.perf_counter()
     trainer.fit(train, validation, report)

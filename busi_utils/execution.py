@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -61,9 +63,9 @@ def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:
 
 def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[str], None]) -> None:
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    # Spawned, not forked: TensorFlow does not survive a fork. One job a process: memory returns.
+    # One job a process: its memory returns.
     pool = ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_start_process, max_tasks_per_child=1
+        jobs, mp_context=_context(), initializer=_start_process, max_tasks_per_child=1
     )
     started, cells_done, cells_all = time.perf_counter(), 0, sum(map(len, work))
     try:
@@ -85,17 +87,26 @@ def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[st
 
 def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a module's function in a process of its own and return its result."""
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_start_process) as pool:
+    with ProcessPoolExecutor(1, mp_context=_context(), initializer=_start_process) as pool:
         return pool.submit(function, *arguments).result()
 
 
+def _context() -> BaseContext:
+    """Fork from a server that has imported TensorFlow and done nothing with it: seconds a job.
+
+    A process that has used TensorFlow, or whose driver holds a GPU, does not survive a fork.
+    """
+    if "forkserver" not in get_all_start_methods() or Path("/dev/nvidia0").exists():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([f"{__package__}.training_process"])
+    return context
+
+
 def _start_process() -> None:
-    """End with the parent, even if it is killed; send TensorFlow's native notes to nowhere."""
+    """End with the parent, even if it is killed; import TensorFlow if no server has."""
     Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    from . import training_process  # noqa: F401
 
 
 def _end_with_parent() -> None:
@@ -110,8 +121,8 @@ def _minutes(seconds: float) -> str:
 def _run_job(study: Study, cells: list[Cell], threads: int) -> None:
     import tensorflow as tf
 
-    from .cell_training import run_cell
+    from .training_process import cell_training
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     for cell in cells:
-        run_cell(study, cell)
+        cell_training.run_cell(study, cell)

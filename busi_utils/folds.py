@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -176,3 +179,31 @@ def inner_split(
     if grouped:
         assert_no_leak(folds.assign(part=parts), "part")
     return tuple(folds.loc[parts == name, "image_id"].tolist() for name in ("train", "val", "test"))
+
+
+def share_of_groups(
+    folds: pd.DataFrame, image_ids: Sequence[str], share: float, seed: int
+) -> list[str]:
+    """Keep the images of a share of the groups, the same share of every class.
+
+    The smaller of two shares with one seed is a part of the larger.
+
+    Parameters
+    ----------
+    folds : pd.DataFrame
+        See `read_folds`; a group's class is that of its first image.
+    image_ids : sequence of str
+        The images to choose from, for instance a training part.
+    share : float
+        In (0, 1]; of every class at least one group is kept.
+    seed : int
+        Seed of the order in which groups are taken.
+    """
+    images = folds[folds["image_id"].isin(set(image_ids))].sort_values("image_id")
+    classes = images.groupby("group")["label"].first()
+    rng, kept = np.random.default_rng(seed), set()
+    for _, groups in classes.groupby(classes):
+        order = rng.permutation(groups.index.to_numpy())
+        kept |= set(order[: max(1, round(share * len(order)))])
+    chosen = set(images.loc[images["group"].isin(kept), "image_id"])
+    return [name for name in image_ids if name in chosen]

@@ -44,6 +44,8 @@ class Recipe:
         Momentum of trained batch-norm statistics; None keeps the network's own.
     flip_average : bool
         Average each image's prediction with that of its mirror image.
+    image_size : int or None
+        Side of the network input in pixels; None takes the study's.
     """
 
     init: Literal["pretrained", "random"] = "pretrained"
@@ -65,6 +67,7 @@ class Recipe:
     class_weights: bool = False
     bn_momentum: float | None = None
     flip_average: bool = False
+    image_size: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for run records."""
@@ -111,10 +114,15 @@ RECIPES: dict[str, Recipe] = {
     "original-unfrozen": _UNFROZEN,
     "original-random": replace(_UNFROZEN, init="random"),
     "tuned": TUNED,
+    # Small images and few epochs, so that the largest network too is trained whole on two cores.
+    "scratch": replace(TUNED, init="random", cut="pixels", image_size=64, epochs=30),
 }
 
 REFERENCE, LOGISTIC = "reference", "logistic"
-WITHOUT_TRAINING = (REFERENCE, LOGISTIC)  # see `references`: nothing of a network is trained
+# Logistic regression on frozen features that learns from a share of the training groups.
+SHARES = {"logistic-groups_12": 1 / 8, "logistic-groups_25": 1 / 4, "logistic-groups_50": 1 / 2}
+SHARES[LOGISTIC] = 1.0
+WITHOUT_TRAINING = (REFERENCE, *SHARES)  # see `references`: nothing of a network is trained
 
 _LABELS = {
     "original": "as written",
@@ -133,6 +141,7 @@ _LABELS = {
     REFERENCE: "no network",
     LOGISTIC: "logistic regression on frozen features",
     "tuned": "tuned: upper blocks, masks, physics",
+    "scratch": "from random weights, 64 px",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import groupby
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from . import simple_classifiers as classifiers
 from .cells import Cell, config_hash, grid, prediction_table, save_cell
 from .cohorts import cohort_files
 from .execution import run_alone
+from .folds import share_of_groups
 from .images import load_pixels
+from .locks import locked
 from .metrics import encode
-from .recipes import LOGISTIC, REFERENCE
+from .recipes import LOGISTIC, REFERENCE, SHARES
 from .study import Study
 
 REFERENCES = ("majority", "nearest_neighbour", "metadata")
@@ -25,6 +28,18 @@ def reference_cells(dataset: str, cohorts: Sequence[str], backbones: Sequence[st
     """Return the cells of every reference, and of a logistic regression on each backbone."""
     cells = grid(dataset, cohorts, REFERENCES, [REFERENCE], [0])
     return cells + grid(dataset, cohorts, backbones, [LOGISTIC], [0])
+
+
+def learning_curve_cells(
+    dataset: str, cohort: str, backbones: Sequence[str], seeds: Sequence[int]
+) -> list[Cell]:
+    """Return the cells of logistic regressions that learn from a share of the groups.
+
+    A seed draws the groups; all of them can be drawn in one way only.
+    """
+    some = [name for name in SHARES if name != LOGISTIC]
+    cells = grid(dataset, [cohort], backbones, some, seeds)
+    return cells + grid(dataset, [cohort], backbones, [LOGISTIC], [0])
 
 
 def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], None] = print) -> int:
@@ -39,19 +54,27 @@ def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], Non
     """
     todo = study.missing(cells)
     say(f"{len(cells)} reference cells wanted, {len(todo)} to fit")
-    for cohort, model, recipe in dict.fromkeys((c.cohort, c.model, c.recipe) for c in todo):
-        same = [c for c in todo if (c.cohort, c.model, c.recipe) == (cohort, model, recipe)]
-        features, init = _features(study, same[0])
-        for cell in same:
-            _fit(study, cell, features, init)
+    if not todo:
+        return 0
+    with locked(study.workspace, "study", wait_s=0):
+        for _, same in groupby(sorted(todo, key=_features_key), _features_key):
+            cells_alike = list(same)
+            features, init = _features(study, cells_alike[0])
+            for cell in cells_alike:
+                _fit(study, cell, features, init)
     return len(todo)
+
+
+def _features_key(cell: Cell) -> tuple[str, str]:
+    """Cells that see the same of each image."""
+    return cell.cohort, cell.model
 
 
 def _features(study: Study, cell: Cell) -> tuple[np.ndarray, str]:
     """Return what a reference sees of each image of its cohort, in the order of the folds file."""
     study.require_images(cell)
     ids = study.folds(cell.cohort)["image_id"]
-    if cell.recipe == LOGISTIC:
+    if cell.recipe in SHARES:
         init = "phantom" if study.dataset == "phantom" else "imagenet"
         return run_alone(_frozen, study, cell.model, list(ids)), init
     if cell.model == "nearest_neighbour":
@@ -70,14 +93,17 @@ def _frozen(study: Study, model: str, image_ids: Sequence[str]) -> np.ndarray:
 def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
     folds, started = study.folds(cell.cohort), time.perf_counter()
     y, groups = encode(folds["label"].to_numpy()), folds["group"].to_numpy()
-    test = (folds["fold"] == cell.fold).to_numpy()
-    p = _predict(cell, x[~test], y[~test], groups[~test], x[test])
-    part = folds[test]
+    part = folds[folds["fold"] == cell.fold]
+    test = folds["image_id"].isin(part["image_id"]).to_numpy()
+    outer = folds.loc[~test, "image_id"]
+    learnt = share_of_groups(folds, outer, SHARES.get(cell.recipe, 1.0), cell.seed)
+    train = folds["image_id"].isin(learnt).to_numpy()
+    p = _predict(cell, x[train], y[train], groups[train], x[test])
     table = prediction_table(part["image_id"], part["label"], p)
     record = asdict(cell) | {
         "config_hash": config_hash(cell, folds, study.manifest, study.size),
         "init": init,
-        "n_train": int((~test).sum()),
+        "n_train": int(train.sum()),
         "n_test": int(test.sum()),
         "epochs_run": 0,
         "train_accuracy": None,
@@ -90,7 +116,7 @@ def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
 def _predict(
     cell: Cell, x: np.ndarray, y: np.ndarray, groups: np.ndarray, unseen: np.ndarray
 ) -> np.ndarray:
-    if cell.recipe == LOGISTIC:
+    if cell.recipe in SHARES:
         return classifiers.logistic_on_features(x, y, groups, unseen, cell.seed)[0]
     if cell.model == "nearest_neighbour":
         return classifiers.nearest_neighbour(x, y, unseen)

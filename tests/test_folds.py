@@ -16,6 +16,7 @@ from busi_utils.folds import (
     make_folds,
     read_folds,
     save_folds,
+    share_of_groups,
 )
 from busi_utils.paths import Workspace
 
@@ -144,3 +145,18 @@ def test_a_folds_file_that_leaks_is_refused(tmp_path):
         read_folds("busi", "clean", workspace)
     with pytest.raises(StudyError, match="run notebook 01"):
         read_folds("busi", "raw", workspace)
+
+
+@settings(max_examples=30, deadline=None)
+@given(cohorts(), st.floats(0.05, 1), st.integers(0, 99))
+def test_a_share_keeps_whole_groups_of_every_class_and_grows(table, share, seed):
+    ids = table["image_id"].tolist()
+    kept = share_of_groups(table, ids, share, seed)
+    assert set(kept) <= set(share_of_groups(table, ids, min(1.0, 1.5 * share), seed))
+    assert share_of_groups(table, ids, 1.0, seed) == ids
+    of = table.set_index("image_id")["group"]
+    assert table.loc[table["group"].isin(set(of[kept])), "image_id"].isin(kept).all()
+    for label in CLASSES:
+        groups = table.loc[table["label"] == label, ["image_id", "group"]]
+        taken = groups.loc[groups["image_id"].isin(kept), "group"].nunique()
+        assert taken == max(1, round(share * groups["group"].nunique()))

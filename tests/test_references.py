@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_utils import CLASSES
+from busi_utils import CLASSES, references
 from busi_utils import simple_classifiers as classifiers
 from busi_utils.errors import StudyError
 from busi_utils.folds import save_folds
 from busi_utils.metrics import encode
 from busi_utils.paths import Workspace
-from busi_utils.references import reference_cells, run_references
+from busi_utils.references import learning_curve_cells, reference_cells, run_references
 from busi_utils.study import Study
 from busi_utils.summaries import read_row, summarise
 
@@ -71,3 +71,20 @@ def test_without_images_only_stored_results_are_read(study):
     assert run_references(study, _cells("majority"), say=lambda line: None) == 0
     with pytest.raises(StudyError, match="no images were named"):
         run_references(study, _cells("metadata"), say=lambda line: None)
+
+
+def test_a_learning_curve_learns_from_shares_of_the_training_part(study, monkeypatch):
+    seen: list[int] = []
+
+    def logistic(x, y, groups, unseen, seed):
+        seen.append(len(x))
+        return np.full((len(unseen), 3), 1 / 3), 1.0
+
+    monkeypatch.setattr(references, "run_alone", lambda *_: np.zeros((N, 2)))
+    monkeypatch.setattr(classifiers, "logistic_on_features", logistic)
+    cells = learning_curve_cells("phantom", "clean", ["mobilenetv2"], [0, 1])
+    assert run_references(study, cells, say=lambda line: None) == len(cells) == 35
+    outer = N - N // 5
+    assert {round(outer * share) for share in (1 / 8, 1 / 4, 1 / 2, 1)} == set(seen)
+    found = read_row(study, ("clean", "mobilenetv2", "logistic-groups_25"))
+    assert found.seeds == (0, 1)

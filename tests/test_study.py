@@ -6,11 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from busi_utils import recipes
@@ -161,30 +161,17 @@ def test_nothing_to_train_starts_no_process(tmp_path, monkeypatch):
 
 
 ORPHAN = """
-import sys, time
+import os
 from busi_utils.execution import run_alone
-run_alone(time.sleep, 300)
+run_alone(os.system, "echo $PPID; exec sleep 120")  # the shell's parent is the training process
 """
 
 
 def test_a_training_process_ends_with_a_killed_parent():
-    parent = subprocess.Popen([sys.executable, "-c", ORPHAN])
-    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    if not children.exists():
-        parent.kill()
-        pytest.skip("needs Linux's /proc to see child processes")
-
-    def workers() -> list[str]:
-        names = [Path(f"/proc/{pid}/cmdline") for pid in children.read_text().split()]
-        return [n.parent.name for n in names if b"spawn_main" in n.read_bytes()]
-
-    while not (found := workers()):
-        assert parent.poll() is None
-        time.sleep(0.2)
-    time.sleep(3)  # until the worker has set its watch
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True)
+    worker = psutil.Process(int(parent.stdout.readline()))
+    assert worker.pid != parent.pid
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{found[0]}").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not Path(f"/proc/{found[0]}").exists()
+    psutil.wait_procs([worker], timeout=60)
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
