@@ -57,6 +57,9 @@ def run_missing(
 
 def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:
     """Stop before anything starts if weights lack; make those of the demonstration only once."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)  # phantoms are small: two are slower
     for model, recipe in starts:
         study.initial_weights(model, recipe_of(recipe))
 

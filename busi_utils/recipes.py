@@ -122,7 +122,7 @@ REFERENCE, LOGISTIC = "reference", "logistic"
 # Logistic regression on frozen features that learns from a share of the training groups.
 SHARES = {"logistic-groups_12": 1 / 8, "logistic-groups_25": 1 / 4, "logistic-groups_50": 1 / 2}
 SHARES[LOGISTIC] = 1.0
-WITHOUT_TRAINING = (REFERENCE, *SHARES)  # see `references`: nothing of a network is trained
+BALANCED, ENSEMBLE = "-balanced", "-ensemble"  # endings of rows derived from others: `derived`
 
 _LABELS = {
     "original": "as written",
@@ -141,6 +141,8 @@ _LABELS = {
     REFERENCE: "no network",
     LOGISTIC: "logistic regression on frozen features",
     "tuned": "tuned: upper blocks, masks, physics",
+    "tuned-balanced": "tuned, corrected for class shares",
+    "tuned-ensemble": "tuned, corrected, mean of its seeds",
     "scratch": "from random weights, 64 px",
 }
 
@@ -160,7 +162,8 @@ def recipe_of(name: str) -> Recipe:
 
 def settings_of(name: str) -> dict[str, Any]:
     """Return what a name in a cell stands for, as far as it differs from the defaults."""
-    return {} if name in WITHOUT_TRAINING else recipe_of(name).changes()
+    name = name.removesuffix(BALANCED).removesuffix(ENSEMBLE)
+    return {} if name in (REFERENCE, *SHARES) else recipe_of(name).changes()
 
 
 def label_of(recipe: str) -> str:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .paths import Workspace
-from .recipes import WITHOUT_TRAINING
+from .recipes import RECIPES
 
 
 def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
     """
     paths = sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
     every_record = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    records = [r for r in every_record if r["recipe"] not in WITHOUT_TRAINING]
+    records = [r for r in every_record if r["recipe"] in RECIPES]
     if not records:
         return {}
 
