@@ -13,7 +13,6 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from .errors import StudyError
 from .fileio import atomic_path, write_json
@@ -27,6 +26,7 @@ RASTER_DPI = 200
 MIN_POINTS = 8.0
 """Smallest type that may appear in print, in points."""
 STAMP = "synthetic phantoms – no patient data"
+_STRIP = 0.25  # inches above the figure that hold the stamp
 
 # Okabe & Ito (2008), ordered so that neighbours differ in luminance as well as in hue.
 PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#000000", "#F0E442")
@@ -108,7 +108,7 @@ def save_figure(
 ) -> Path:
     """Save a figure as SVG and 200 dpi PNG and enter it in ``figures/manifest.json``.
 
-    A figure made from phantoms is stamped below its lower edge; the stamp stays on ``fig``, so
+    A figure made from phantoms is stamped above its upper edge; the stamp stays on ``fig``, so
     that the notebook shows it too. The files are byte-identical from run to run.
 
     Parameters
@@ -139,20 +139,15 @@ def save_figure(
         If the name is malformed, caption or alt text is empty, or type would print below 8 pt.
     """
     _check(fig, name, caption, alt)
-    width, height = fig.get_size_inches()
-    box = Bbox.from_bounds(0, 0, width, height)
     if dataset == "phantom":
         _stamp(fig)
-        box = Bbox.from_bounds(0, -0.3, width, height + 0.3)
     target = workspace.figures / f"{name}.svg"
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "busi"}):
         with atomic_path(target) as path:
             metadata = {"Date": None, "Creator": None, "Title": name, "Description": alt}
-            fig.savefig(path, format="svg", bbox_inches=box, metadata=metadata)
+            fig.savefig(path, format="svg", metadata=metadata)
         with atomic_path(target.with_suffix(".png")) as path:
-            fig.savefig(
-                path, format="png", bbox_inches=box, dpi=RASTER_DPI, metadata={"Software": None}
-            )
+            fig.savefig(path, format="png", dpi=RASTER_DPI, metadata={"Software": None})
     entry = {
         "file": target.name,
         "raster": f"{name}.png",
@@ -189,8 +184,12 @@ def _check(fig: Figure, name: str, caption: str, alt: str) -> None:
 
 
 def _stamp(fig: Figure) -> None:
-    """Write the label once, 0.18 inch below the lower edge, where no layout can cover it."""
+    """Write the label once, into a strip added above the figure, where nothing else is drawn."""
     if any(text.get_gid() == "stamp" for text in fig.texts):
         return
+    width, height = fig.get_size_inches()
+    fig.set_size_inches(width, height + _STRIP)
+    below = height / (height + _STRIP)
+    fig.get_layout_engine().set(rect=(0, 0, 1, below))
     style = {"fontsize": 8, "fontweight": "bold", "color": "#7A0000", "gid": "stamp"}
-    fig.text(0.99, -0.18 / fig.get_size_inches()[1], STAMP, ha="right", va="center", **style)
+    fig.text(0.99, (1 + below) / 2, STAMP, ha="right", va="center", **style)

@@ -195,7 +195,7 @@ def share_of_groups(
     image_ids : sequence of str
         The images to choose from, for instance a training part.
     share : float
-        In (0, 1]; of every class at least one group is kept.
+        In (0, 1]; of every class at least two groups are kept.
     seed : int
         Seed of the order in which groups are taken.
     """
@@ -204,6 +204,6 @@ def share_of_groups(
     rng, kept = np.random.default_rng(seed), set()
     for _, groups in classes.groupby(classes):
         order = rng.permutation(groups.index.to_numpy())
-        kept |= set(order[: max(1, round(share * len(order)))])
+        kept |= set(order[: max(2, round(share * len(order)))])
     chosen = set(images.loc[images["group"].isin(kept), "image_id"])
     return [name for name in image_ids if name in chosen]

@@ -20,7 +20,12 @@ from .metrics import encode
 from .recipes import LOGISTIC, REFERENCE, SHARES
 from .study import Study
 
-REFERENCES = ("majority", "nearest_neighbour", "metadata")
+TITLES = {
+    "majority": "commonest class",
+    "nearest_neighbour": "nearest neighbour of raw pixels",
+    "metadata": "image size and burnt-in marks only",
+}
+REFERENCES = tuple(TITLES)
 _PIXELS = 64  # side at which the nearest neighbour compares grey values
 
 

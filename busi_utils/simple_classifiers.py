@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -102,8 +103,9 @@ def logistic_on_features(
     """Multinomial logistic regression on standardised features, its penalty chosen inside.
 
     The inverse penalty C is the one of `C_GRID` with the lowest log loss in stratified grouped
-    5-fold cross-validation of the TRAINING images; the test images play no part. Classes are
-    weighed inversely to their frequency, since balanced accuracy is the study's headline.
+    5-fold cross-validation of the TRAINING images (fewer folds where a class has fewer groups); the
+    test images play no part. Classes are weighed inversely to their frequency, since balanced
+    accuracy is the study's headline.
 
     Parameters
     ----------
@@ -122,9 +124,15 @@ def logistic_on_features(
     model = make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=2000)
     )
-    inner = StratifiedGroupKFold(INNER_FOLDS, shuffle=True, random_state=seed)
+    known = np.unique(y_train)
+    fewest = min(len(np.unique(groups_train[y_train == c])) for c in known)
+    inner = StratifiedGroupKFold(min(INNER_FOLDS, fewest), shuffle=True, random_state=seed)
+    # Small inner folds may lack a class, so the loss is told which there are.
+    loss = make_scorer(
+        log_loss, greater_is_better=False, response_method="predict_proba", labels=known
+    )
     search = GridSearchCV(
-        model, {"logisticregression__C": C_GRID}, scoring="neg_log_loss", cv=inner
+        model, {"logisticregression__C": C_GRID}, scoring=loss, cv=inner, error_score="raise"
     )
     with threadpool_limits(1):  # small problems: threads cost 10 times what they gain when shared
         search.fit(features_train, y_train, groups=groups_train)

@@ -1,0 +1,290 @@
+"""What notebook 03 computes: rows of every network, paired tests, what each change is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .costs import model_costs
+from .models import MODELS
+from .paired_tests import compare_all
+from .recipes import BALANCED, LOGISTIC, SHARES, label_of
+from .references import TITLES
+from .study import Study
+from .summaries import Row, difference, read_row
+
+COSTS_TABLE = "model_costs"
+METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_auc",
+    "macro_f1",
+    "recall_malignant",
+    "brier",
+    "ece",
+)
+
+
+def title_of(model: str) -> str:
+    """Return the name of a network or reference in tables and figures."""
+    return MODELS[model].title if model in MODELS else TITLES[model]
+
+
+def with_titles(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the column ``title`` beside ``model``."""
+    table = table.copy()
+    table.insert(table.columns.get_loc("model") + 1, "title", table["model"].map(title_of))
+    return table
+
+
+def pairwise(study: Study, families: Mapping[str, Sequence[Row]]) -> pd.DataFrame:
+    """Test every pair of networks within each family of rows that were trained alike.
+
+    Each network stands for itself: the first seed of a row, no ensemble. Holm's correction covers
+    the pairs of one family.
+
+    Parameters
+    ----------
+    study : Study
+        Holds the predictions.
+    families : mapping of str to rows
+        Name of the recipe to its rows; a family of one has no pairs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``family`` and the columns of `paired_tests.compare_all`.
+    """
+    frames = []
+    for name, rows in families.items():
+        found = {row[1]: read_row(study, row) for row in rows}
+        table = compare_all({model: (one.y, one.p[0]) for model, one in found.items()})
+        table.insert(0, "family", name)
+        frames.append(table)
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return pd.DataFrame(columns=["family"])
+    return pd.concat(frames, ignore_index=True)
+
+
+def differences(
+    study: Study,
+    pairs: Sequence[tuple[str, str, Row, Row]],
+    metric: str,
+    seed: int,
+    n_replicates: int,
+) -> pd.DataFrame:
+    """Return paired differences in points, one line per ``(kind, label, row, reference)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``kind, label, cohort, model, recipe, n, worth_value, worth_low, worth_high``.
+    """
+    lines = []
+    for kind, label, row, reference in pairs:
+        found = difference(study, row, reference, metric, seed, n_replicates)
+        line = {"kind": kind, "label": label}
+        line |= dict(zip(("cohort", "model", "recipe"), row, strict=True)) | {"n": found["n"]}
+        line |= {f"worth_{key}": 100 * found[key] for key in ("value", "low", "high")}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def leaks(
+    study: Study, models: Sequence[str], recipe: str, seed: int, n_replicates: int
+) -> pd.DataFrame:
+    """Return what the random split is worth to each network: raw - grouped, shared images."""
+    pairs = [
+        ("leak", title_of(model), ("raw", model, recipe), ("grouped", model, recipe))
+        for model in models
+    ]
+    return differences(study, pairs, "accuracy", seed, n_replicates)
+
+
+def learning_curve(table: pd.DataFrame, groups: int) -> pd.DataFrame:
+    """Add the share and number of training groups to rows of `summaries.summarise`.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Rows whose recipes are `recipes.SHARES`.
+    groups : int
+        Groups of the whole training part, mean over folds.
+    """
+    share = table["recipe"].map(SHARES)
+    return table.assign(share=share, groups=(share * groups).round().astype(int)).sort_values(
+        ["model", "share"], ignore_index=True
+    )
+
+
+def costs_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
+    """Return parameters, operations and time per image, measured once and kept.
+
+    Times depend on the machine and on what else it does, so a table in ``report/tables`` is used as
+    it is; ``make bench`` takes it anew.
+    """
+    path = study.workspace.tables / f"{COSTS_TABLE}.csv"
+    if path.exists():
+        kept = pd.read_csv(path)
+        if set(models) <= set(kept["model"]) and (kept["size"] == study.size).all():
+            return kept[kept["model"].isin(models)].reset_index(drop=True)
+    return model_costs(models, study.size)
+
+
+def change_pairs(
+    model: str, members: Mapping[str, Sequence[str]], ensemble: Row | None
+) -> list[tuple[str, str, Row, Row]]:
+    """Return the comparisons behind "what is worth what": training against network, on clean.
+
+    Parameters
+    ----------
+    model : str
+        The reference network.
+    members : mapping of str to sequence of str
+        Recipe to the networks trained by it.
+    ensemble : Row or None
+        The averaged seeds of the reference network, if it has several.
+
+    Returns
+    -------
+    list of (kind, label, row, reference)
+        As `differences` takes them.
+    """
+    written = ("clean", model, "original")
+    pairs = [
+        ("training", label_of(name), ("clean", model, name), written)
+        for name in (LOGISTIC, "tuned", "tuned" + BALANCED)
+    ]
+    if ensemble is not None:
+        pairs.append(("training", label_of(ensemble[2]), ensemble, written))
+    for recipe, names in members.items():
+        pairs += [
+            (
+                f"network, {_WORDS[recipe]}",
+                title_of(other),
+                ("clean", other, recipe),
+                ("clean", model, recipe),
+            )
+            for other in names
+            if other != model and model in names
+        ]
+    return pairs
+
+
+_WORDS = {
+    "original": "recipe as written",
+    LOGISTIC: "logistic regression on frozen features",
+    "tuned": "tuned",
+    "scratch": "from random weights",
+}
+
+
+def network_changes(worth: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines of `differences` that set a pretrained network against the reference."""
+    return worth[worth["kind"].str.startswith("network") & (worth["recipe"] != "scratch")]
+
+
+def best_other(worth: pd.DataFrame) -> pd.Series:
+    """Return the largest gain by another network, started and trained as the reference."""
+    rows = network_changes(worth)
+    return rows.loc[rows["worth_value"].idxmax()]
+
+
+def tuned_change(worth: pd.DataFrame) -> pd.Series:
+    """Return what tuning is worth to the reference network."""
+    return worth[(worth["kind"] == "training") & (worth["recipe"] == "tuned")].iloc[0]
+
+
+def forest_finding(table: pd.DataFrame, model: str, metric: str) -> str:
+    """Say whether training or the choice of network moves a metric more, pretrained rows only."""
+    rows = table[table["model"].isin(MODELS) & (table["init"] != "random")]
+    by_training = 100 * float(np.ptp(rows.loc[rows["model"] == model, metric]))
+    ranges = rows[rows["recipe"].isin(["original", LOGISTIC])].groupby("recipe")[metric]
+    by_network = 100 * float(ranges.agg(np.ptp).max())
+    more = "more" if by_training > by_network else "less"
+    return (
+        f"How {title_of(model)} is trained moves it {more} than which network is trained: by "
+        f"{by_training:.1f} points over the ways of training, against {by_network:.1f} points over "
+        f"the networks, all with the recipe as written or all with logistic regression."
+    )
+
+
+def cost_finding(table: pd.DataFrame, costs: pd.DataFrame, recipe: str, metric: str) -> str:
+    """Say whether the largest network is also the best under a recipe."""
+    rows = table[table["recipe"] == recipe].merge(costs[["model", "parameters"]], on="model")
+    largest = rows.loc[rows["parameters"].idxmax()]
+    best = rows.loc[rows[metric].idxmax()]
+    start = (
+        "The largest network is the best"
+        if largest["model"] == best["model"]
+        else "The largest network is not the best"
+    )
+    return (
+        f"{start}. With {label_of(recipe)}, {largest['title']} ({largest['parameters'] / 1e6:.1f} "
+        f"million parameters) reaches {100 * largest[metric]:.1f} %, {best['title']} "
+        f"({best['parameters'] / 1e6:.1f} million) {100 * best[metric]:.1f} %."
+    )
+
+
+def curve_finding(curve: pd.DataFrame, metric: str) -> str:
+    """Say what the last doubling of the training groups adds."""
+    by_share = curve.pivot(index="model", columns="share", values=metric)
+    gain = 100 * (by_share[1.0] - by_share[0.5])
+    start = (
+        "Accuracy still rises with data"
+        if (gain > 0).all()
+        else "More data help some networks only"
+    )
+    return (
+        f"{start}. The last doubling of the training groups adds {gain.min():+.1f} to "
+        f"{gain.max():+.1f} points, depending on the network."
+    )
+
+
+def headline(
+    table: pd.DataFrame,
+    pairs: pd.DataFrame,
+    worth: pd.DataFrame,
+    curve: pd.DataFrame,
+    leak: pd.DataFrame,
+) -> dict[str, Any]:
+    """Return the numbers of the notebook that the report's prose names."""
+    networks = table[table["model"].isin(MODELS)]
+    best = networks.loc[networks["balanced_accuracy"].idxmax()]
+    last = curve[curve["share"] == 1].set_index("model")["accuracy"]
+    half = curve[curve["share"] == 0.5].set_index("model")["accuracy"]
+    return {
+        "best": _line(best),
+        "best_network_change": _worth(best_other(worth)),
+        "training_change": _worth(tuned_change(worth)),
+        "doubling": {"mean": float((last - half).mean()), "least": float((last - half).min())},
+        "leak": {
+            "least": float(leak["worth_value"].min()),
+            "most": float(leak["worth_value"].max()),
+        },
+        "pairs": {
+            "n": len(pairs),
+            "mcnemar": int((pairs["p_mcnemar_holm"] < 0.05).sum()),
+            "delong": int((pairs["p_delong_holm"] < 0.05).sum()),
+        },
+    }
+
+
+def _line(row: pd.Series) -> dict[str, Any]:
+    names = [f"{m}{end}" for m in METRICS for end in ("", "_low", "_high")]
+    return {
+        "title": row["title"],
+        "recipe": label_of(row["recipe"]),
+        "init": row["init"],
+        "seeds": int(row["seeds"]),
+    } | {name: float(row[name]) for name in names}
+
+
+def _worth(row: pd.Series) -> dict[str, Any]:
+    return {"kind": row["kind"], "label": row["label"]} | {
+        key: float(row[key]) for key in ("worth_value", "worth_low", "worth_high")
+    }

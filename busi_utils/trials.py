@@ -1,0 +1,65 @@
+"""Every recipe that was tried, with what it gave on inner validation images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .fileio import write_csv
+from .metrics import encode
+from .predictions import FILE_NAME, PROBABILITIES, read_prediction_file
+from .recipes import settings_of
+from .study import Study
+
+
+def trials(study: Study, cohort: str) -> pd.DataFrame:
+    """Collect the inner validation results of every row of a cohort into ``results/trials.csv``.
+
+    Choices between recipes may look at these numbers, since no test fold enters them. They pool the
+    validation images of all folds and seeds of a row.
+
+    Parameters
+    ----------
+    study : Study
+        Holds ``results/validation``.
+    cohort : str
+        For instance ``clean``.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``dataset, cohort, model, recipe, seeds, cells, n`` (predictions), ``accuracy,
+        balanced_accuracy, log_loss`` and ``settings`` (what differs from the recipe as written,
+        JSON), sorted by model, then from best to worst balanced accuracy.
+    """
+    root = study.workspace.results / "validation" / study.dataset / cohort
+    rows = [_trial(study, cohort, folder) for folder in sorted(root.glob("*/*"))]
+    columns = ["model", "balanced_accuracy"]
+    table = pd.DataFrame(rows).sort_values(columns, ascending=[True, False], ignore_index=True)
+    write_csv(study.workspace.results / "trials.csv", table, float_format="%.6f")
+    return table
+
+
+def _trial(study: Study, cohort: str, folder: Path) -> dict[str, object]:
+    files = {FILE_NAME.fullmatch(path.name): path for path in sorted(folder.iterdir())}
+    files = {name: path for name, path in files.items() if name}
+    found = pd.concat([read_prediction_file(path) for path in files.values()])
+    y, p = encode(found["label"].to_numpy()), found[PROBABILITIES].to_numpy()
+    right = p.argmax(axis=1) == y
+    chosen = np.clip(p[np.arange(len(y)), y], 1e-7, 1)
+    return {
+        "dataset": study.dataset,
+        "cohort": cohort,
+        "model": folder.parent.name,
+        "recipe": folder.name,
+        "seeds": len({name[1] for name in files}),
+        "cells": len(files),
+        "n": len(y),
+        "accuracy": right.mean(),
+        "balanced_accuracy": np.mean([right[y == c].mean() for c in np.unique(y)]),
+        "log_loss": -np.log(chosen).mean(),
+        "settings": json.dumps(settings_of(folder.name), sort_keys=True),
+    }
