@@ -1,0 +1,186 @@
+"""Notebook 03: derived rows, paired tests, trials, and the rules of its verdicts."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from busi_utils import CLASSES, comparison, comparison_figures, comparison_verdicts
+from busi_utils.cells import grid, prediction_table, save_cell
+from busi_utils.derived import STRENGTHS, best_strength, corrected, derive_rows
+from busi_utils.folds import save_folds
+from busi_utils.metrics import encode
+from busi_utils.paired_tests import mcnemar_exact
+from busi_utils.paths import Workspace
+from busi_utils.study import Study
+from busi_utils.summaries import read_row, summarise
+from busi_utils.trials import trials
+
+N = 150
+SHARES = np.array([0.2, 0.5, 0.3])
+LABELS = [CLASSES[c] for c in np.repeat([0, 1, 2], [30, 75, 45])]
+NAMES = [f"{label} ({k})" for k, label in enumerate(LABELS)]
+
+
+@pytest.fixture
+def study(tmp_path) -> Study:
+    """Two networks, the second better, with predictions for two seeds."""
+    folds = pd.DataFrame({"image_id": NAMES, "label": LABELS, "group": NAMES})
+    folds["fold"] = [k % 5 for k in range(N)]
+    workspace = Workspace(tmp_path)
+    save_folds(folds, "phantom", "clean", workspace)
+    study = Study("phantom", workspace)
+    object.__setattr__(study, "manifest", folds[["image_id"]].assign(sha256=NAMES))
+    rng = np.random.default_rng(2)
+    for model, signal in (("mobilenetv2", 1.0), ("xception", 3.0)):
+        for recipe in ("original", "tuned"):
+            for cell in grid("phantom", ["clean"], [model], [recipe], [0, 1]):
+                part = folds[folds["fold"] == cell.fold]
+                inner = folds[folds["fold"] == (cell.fold + 1) % 5]
+                tables = [_predicted(rows, signal, rng) for rows in (part, inner)]
+                record = {"config_hash": "x", "init": "imagenet", "history": [], "n_train": 120}
+                record |= {"train_accuracy": 0.9, "epochs_run": 3}
+                save_cell(cell, *tables, record, workspace)
+    return study
+
+
+def _predicted(rows: pd.DataFrame, signal: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Probabilities that lean to the truth and, as networks do, to the common class."""
+    z = rng.normal(size=(len(rows), 3)) + 1.5 * np.log(SHARES)
+    z[np.arange(len(rows)), encode(rows["label"].to_numpy())] += signal
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    return prediction_table(rows["image_id"], rows["label"], p)
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.sampled_from(STRENGTHS))
+def test_a_correction_gives_probabilities_and_undoes_itself(values, strength):
+    p = np.array([values]) / sum(values)
+    q = corrected(p, SHARES, strength)
+    assert q.sum() == pytest.approx(1)
+    np.testing.assert_allclose(corrected(q, 1 / SHARES, strength), p, atol=1e-9)
+    np.testing.assert_allclose(corrected(p, np.full(3, 1 / 3), strength), p, atol=1e-9)
+
+
+def test_the_strength_follows_the_shift_of_class_shares():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 3000)  # balanced, while the classifier has learnt SHARES as its prior
+    z = rng.normal(size=(3000, 3))
+    z[np.arange(3000), y] += 1.5
+    evidence = np.exp(1.5 * z)  # exact likelihood ratio of this shift
+    for true in STRENGTHS:
+        p = evidence * SHARES**true
+        assert best_strength(y, p / p.sum(axis=1, keepdims=True), SHARES) == true
+
+
+def test_derived_rows_use_validation_only_and_average_seeds(study):
+    derive_rows(study, "clean", "mobilenetv2", "tuned", (0, 1))
+    balanced = read_row(study, ("clean", "mobilenetv2", "tuned-balanced"))
+    ensemble = read_row(study, ("clean", "mobilenetv2", "tuned-ensemble"))
+    np.testing.assert_allclose(ensemble.p[0], balanced.p.mean(axis=0), atol=2e-6)
+    source = read_row(study, ("clean", "mobilenetv2", "tuned"))
+    cell = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned-balanced"], [1], [3])[0]
+    record = json.loads(cell.record(study.workspace).read_text())
+    assert record["init"] == "imagenet"
+    assert record["derived_from"] == ["clean mobilenetv2 tuned seed 1 fold 3"]
+    rows = (source.images["fold"] == 3).to_numpy()
+    expected = corrected(source.p[1][rows], SHARES, record["strength"])
+    np.testing.assert_allclose(balanced.p[1][rows], expected, atol=1e-5)
+    recall = lambda p: np.mean(p.argmax(2)[:, source.y == 0] == 0)  # noqa: E731
+    assert recall(balanced.p) > recall(source.p)  # the rare class gains
+    test_file = cell.predictions(study.workspace)
+    before = test_file.read_bytes()
+    spoilt = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [1], [3])[0]
+    table = pd.read_csv(spoilt.predictions(study.workspace))
+    table.iloc[::-1].to_csv(spoilt.predictions(study.workspace), index=False)
+    derive_rows(study, "clean", "mobilenetv2", "tuned", (1,))
+    assert json.loads(cell.record(study.workspace).read_text())["strength"] == record["strength"]
+    assert sorted(test_file.read_bytes()) == sorted(before)
+
+
+def test_pairs_are_tested_within_a_family(study):
+    rows = [("clean", model, "original") for model in ("mobilenetv2", "xception")]
+    table = comparison.pairwise(study, {"original": rows, "tuned": rows[:1]})
+    assert len(table) == 1
+    a, b = (read_row(study, row) for row in rows)
+    right = [found.p[0].argmax(axis=1) == found.y for found in (a, b)]
+    assert table.loc[0, "p_mcnemar"] == mcnemar_exact(*right)[2]
+    assert table.loc[0, "accuracy_difference"] == pytest.approx(right[0].mean() - right[1].mean())
+
+
+def test_trials_are_read_from_inner_validation(study):
+    table = trials(study, "clean").set_index(["model", "recipe"])
+    assert list(table["n"].unique()) == [2 * N]
+    assert (
+        table.loc[("xception", "tuned"), "balanced_accuracy"]
+        > table.loc[("mobilenetv2", "tuned"), "balanced_accuracy"]
+    )
+    assert json.loads(table.loc[("xception", "tuned"), "settings"])["cut"] == "middle"
+    folder = study.workspace.results / "validation/phantom/clean/xception/tuned"
+    found = pd.concat([pd.read_csv(path) for path in folder.glob("*.csv")])
+    right = found[["p_normal", "p_benign", "p_malignant"]].to_numpy().argmax(1) == encode(
+        found["label"].to_numpy()
+    )
+    assert table.loc[("xception", "tuned"), "accuracy"] == pytest.approx(right.mean())
+
+
+def _worth(kind: str, model: str, recipe: str, low: float, high: float) -> dict:
+    line = {"kind": kind, "label": comparison.title_of(model), "model": model, "recipe": recipe}
+    return line | {"worth_low": low, "worth_high": high, "worth_value": (low + high) / 2}
+
+
+@pytest.mark.parametrize(
+    ("b3", "xception", "verdict"),
+    [
+        (("tuned", 1, 3), (1, 2), "confirmed"),
+        (("tuned", 1, 3), (-1, 2), "partly confirmed"),
+        (("tuned", -3, 3), (-1, 2), "refuted"),
+        (("scratch", 1, 3), (1, 2), "unverifiable"),  # never compared from pretrained weights
+    ],
+)
+def test_the_rule_for_the_larger_networks(b3, xception, verdict):
+    worth = pd.DataFrame(
+        [
+            _worth("training", "mobilenetv2", "tuned", 5, 9),
+            _worth("network, tuned", "xception", "tuned", *xception),
+            _worth("network, as it is", "efficientnetb3", *b3),
+        ]
+    )
+    faults = pd.DataFrame([_worth("fault of the data", "mobilenetv2", "original", 0.5, 3)])
+    found = {row[0]: row for row in comparison_verdicts.verdicts(worth, faults, "busi")}
+    assert found["C3"][3] == verdict
+    pretrained = [xception[0] > 0, b3[0] == "tuned" and b3[1] > 0]
+    assert found["C9"][3] == ("confirmed" if any(pretrained) else "partly confirmed")
+    assert "EfficientNetB3" in found["C3"][2]
+    assert comparison_verdicts.verdicts(worth, faults, "phantom")[0][3] == "unverifiable"
+
+
+def test_the_findings_follow_the_numbers(study):
+    rows = [("clean", m, "original") for m in ("mobilenetv2", "xception")]
+    rows.append(("clean", "mobilenetv2", "tuned"))
+    table = comparison.with_titles(summarise(study, rows, ["accuracy"], 0, 100))
+    assert "moves it less than" in comparison.forest_finding(table, "mobilenetv2", "accuracy")
+    costs = pd.DataFrame({"model": ["mobilenetv2", "xception"], "parameters": [2e6, 2e7]})
+    finding = comparison.cost_finding(table, costs, "original", "accuracy")
+    assert finding.startswith("The largest network is the best")
+    curve = pd.DataFrame({"model": "xception", "share": [0.5, 1.0], "accuracy": [0.7, 0.65]})
+    assert "some networks only" in comparison.curve_finding(curve, "accuracy")
+
+
+def test_costs_once_measured_are_kept(study, monkeypatch):
+    kept = pd.DataFrame({"model": ["mobilenetv2", "xception"], "size": 224, "milliseconds": 1.0})
+    study.workspace.tables.mkdir(parents=True)
+    kept.to_csv(study.workspace.tables / f"{comparison.COSTS_TABLE}.csv", index=False)
+    monkeypatch.setattr(comparison, "model_costs", lambda models, size: "measured")
+    assert list(comparison.costs_of(study, ["xception"])["model"]) == ["xception"]
+    assert comparison.costs_of(study, ["xception", "mobilenetv1"]) == "measured"
+
+
+def test_the_forest_draws_every_row_of_the_recipes_named(study):
+    rows = [("clean", m, "original") for m in ("mobilenetv2", "xception")]
+    table = summarise(study, rows, ["accuracy"], 0, 100)
+    fig = comparison_figures.forest(table, ["original", "tuned"], "accuracy")
+    drawn = {x for line in fig.axes[0].lines for x in np.atleast_1d(line.get_xdata())}
+    assert set(table["accuracy"]) <= drawn
