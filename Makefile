@@ -18,6 +18,8 @@ ONLY =
 WORKSPACE =
 TIMEOUT = 0
 CELLS =
+JOBS = 1
+SCHEDULER =
 PYTHON =
 
 VENV := .venv
@@ -29,7 +31,7 @@ PIP := PIP_ROOT_USER_ACTION=ignore $(PY) -m pip -qq --disable-pip-version-check
 OPTIONS = --data "$(DATA)" --weights "$(WEIGHTS)" --parameters "$(PARAMETERS)" --set "$(SET)" \
   --only "$(ONLY)" --workspace "$(WORKSPACE)" --timeout "$(TIMEOUT)"
 
-.PHONY: help setup report notebooks outputs test bench study lint format lock download lab clean
+.PHONY: help setup report notebooks outputs test bench study pretrain lint format lock download lab clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,7 +39,8 @@ help: ## List the tasks
 	@echo "Options: DATA=<BUSI folder>  WEIGHTS=<weights folder>  DATASET=phantom|busi"
 	@echo "         PARAMETERS=demo|busi|<file.yaml>  SET=\"name=value name=value\""
 	@echo "         ONLY=<notebook number>  WORKSPACE=<folder>  TIMEOUT=<seconds a cell>"
-	@echo "         CELLS=\"--recipes tuned --seeds 0 1 --jobs 2\"  PYTHON=<interpreter>"
+	@echo "         CELLS=\"--models xception --recipes tuned --seeds 0 1\"  JOBS=<processes>"
+	@echo "         SCHEDULER=tcp://<host>:8786  PYTHON=<interpreter>"
 
 setup: $(STAMP) ## Install everything into .venv (the other tasks do it by themselves)
 
@@ -80,9 +83,13 @@ test: $(STAMP) ## Unit tests, the whole demonstration, then the notebooks' store
 bench: $(STAMP) ## Time the fast ways against the ordinary ones; tables into report/tables/
 	@$(QUIET) $(PY) -m busi_utils bench --workspace "$(WORKSPACE)"
 
-study: $(STAMP) ## Train the missing cells of a grid (CELLS="--recipes tuned --seeds 0 1")
+study: $(STAMP) ## Plan and train the missing cells of a grid (CELLS="--recipes tuned" JOBS=2)
 	@$(QUIET) $(PY) -m busi_utils study --data "$(DATA)" --weights "$(WEIGHTS)" \
-	  --workspace "$(WORKSPACE)" --dataset "$(or $(DATASET),busi)" $(CELLS)
+	  --workspace "$(WORKSPACE)" --dataset "$(or $(DATASET),busi)" --jobs "$(JOBS)" \
+	  --scheduler "$(SCHEDULER)" $(CELLS)
+
+pretrain: $(STAMP) ## Learn the demonstration's starting weights anew, from fresh phantoms
+	@$(QUIET) $(PY) -m busi_utils pretrain
 
 lint: $(STAMP) ## Check style and formatting
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . || \

@@ -87,7 +87,7 @@ def _study(arguments: argparse.Namespace) -> None:
     axes = (arguments.cohorts, arguments.models, arguments.recipes, arguments.seeds)
     cells = grid(dataset, *axes)
     print(f"{dataset}: {' x '.join(str(list(axis)) for axis in axes)} x 5 folds", flush=True)
-    run_missing(study, cells, arguments.jobs)
+    run_missing(study, cells, arguments.jobs, scheduler=arguments.scheduler)
 
 
 def _published_size(dataset: str) -> int:
@@ -112,6 +112,18 @@ def _bench(arguments: argparse.Namespace) -> None:
         rows = [row.dropna().to_dict() for _, row in table.iterrows()]
         record_metrics(f"bench_{name}", {"rows": rows}, workspace)
         print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
+
+
+def _pretrain(arguments: argparse.Namespace) -> None:
+    from .execution import run_alone
+    from .models import backbone_of
+    from .pretraining import SHIPPED, pretrain
+
+    for model in arguments.models:
+        backbone_of(model)
+        path = SHIPPED / f"{model}.weights.h5"
+        run_alone(pretrain, model, path)
+        print(f"Weights learnt from phantoms: {path}")
 
 
 def _download(arguments: argparse.Namespace) -> None:
@@ -149,11 +161,15 @@ def _parser() -> argparse.ArgumentParser:
         "--size", type=int, default=0, help="side of the input in pixels; default as published"
     )
     study.add_argument("--jobs", type=int, default=1, help="training processes at a time")
+    study.add_argument("--scheduler", default="", help="Dask scheduler, tcp://host:8786")
     study.set_defaults(call=_study)
     bench = commands.add_parser("bench", help="time the fast ways against the ordinary ones")
     bench.add_argument("names", nargs="*", help="benchmarks; none: all")
     bench.add_argument("--workspace", default="", help="folder that receives the tables")
     bench.set_defaults(call=_bench)
+    pretrain = commands.add_parser("pretrain", help="learn the demonstration's starting weights")
+    pretrain.add_argument("models", nargs="*", default=["mobilenetv2", "mobilenetv3_small"])
+    pretrain.set_defaults(call=_pretrain)
     download = commands.add_parser("download", help="fetch BUSI from its official source")
     download.add_argument("folder", help="where to put it")
     download.set_defaults(call=_download)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_all_start_methods, get_context, parent_process
@@ -15,14 +15,20 @@ from threading import Thread
 from typing import Any
 
 from .cells import Cell
+from .cluster import run_on_cluster
 from .errors import StudyError
 from .locks import locked
+from .planning import duration, plan
 from .recipes import recipe_of
 from .study import Study, jobs_of
 
 
 def run_missing(
-    study: Study, cells: Sequence[Cell], jobs: int = 1, say: Callable[[str], None] = print
+    study: Study,
+    cells: Sequence[Cell],
+    jobs: int = 1,
+    say: Callable[[str], None] = print,
+    scheduler: str = "",
 ) -> int:
     """Train every cell that has no up-to-date result; return how many that were.
 
@@ -38,47 +44,61 @@ def run_missing(
     jobs : int
         Processes at a time; the cores are shared among them.
     say : callable
-        Receives one line per finished job, with the time left.
+        Receives the plan, then one line per finished job, with the time left.
+    scheduler : str
+        Address of a Dask scheduler whose workers train; empty: processes of this machine.
 
     Raises
     ------
     StudyError
-        If data or weights are missing, another run trains in this workspace, or a process dies.
+        If data or weights are missing, another run trains in this workspace, or a process dies;
+        see also `cluster.run_on_cluster`.
     """
     todo = study.missing(cells)
     say(f"{len(cells)} cells wanted, {len(cells) - len(todo)} there, {len(todo)} to train")
     if not todo:
         return 0
+    for line in plan(todo, jobs, study.dataset, study.workspace):
+        say(line)
     with locked(study.workspace, "study", wait_s=0):
         run_alone(_find_weights, study, sorted({(cell.model, cell.recipe) for cell in todo}))
-        _run_jobs(study, jobs_of(todo), jobs, say)
+        work = jobs_of(todo)
+        done = (
+            run_on_cluster(_train, study, work, scheduler)
+            if scheduler
+            else _run_here(study, work, jobs)
+        )
+        _tell(done, len(todo), say)
     return len(todo)
 
 
 def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:
-    """Stop before anything starts if weights lack; make those of the demonstration only once."""
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)  # phantoms are small: two are slower
+    """Stop before anything starts if weights lack; make those that can be made only once."""
     for model, recipe in starts:
         study.initial_weights(model, recipe_of(recipe))
 
 
-def _run_jobs(study: Study, work: list[list[Cell]], jobs: int, say: Callable[[str], None]) -> None:
+def _tell(done: Iterable[list[Cell]], cells_all: int, say: Callable[[str], None]) -> None:
+    """Report each finished job and the time left."""
+    started, cells_done = time.perf_counter(), 0
+    for job in done:
+        cells_done += len(job)
+        seconds = time.perf_counter() - started
+        left = seconds / cells_done * (cells_all - cells_done)
+        say(f"{cells_done}/{cells_all} {job[-1]}: {duration(left)} left")
+
+
+def _run_here(study: Study, work: list[list[Cell]], jobs: int) -> Iterator[list[Cell]]:
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # One job a process: its memory returns.
     pool = ProcessPoolExecutor(
         jobs, mp_context=_context(), initializer=_start_process, max_tasks_per_child=1
     )
-    started, cells_done, cells_all = time.perf_counter(), 0, sum(map(len, work))
     try:
-        futures = {pool.submit(_run_job, study, job, threads): job for job in work}
+        futures = {pool.submit(_train_with, threads, study, job): job for job in work}
         for future in as_completed(futures):
             future.result()
-            cells_done += len(futures[future])
-            seconds = time.perf_counter() - started
-            left = seconds / cells_done * (cells_all - cells_done)
-            say(f"{cells_done}/{cells_all} {futures[future][-1]}: {_minutes(left)} left")
+            yield futures[future]
     except BrokenProcessPool as error:
         raise StudyError(
             "A training process was killed (often for want of memory): run again with fewer jobs; "
@@ -117,15 +137,15 @@ def _end_with_parent() -> None:
     os._exit(1)  # an orphan would go on training beside the run that follows
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _run_job(study: Study, cells: list[Cell], threads: int) -> None:
+def _train_with(threads: int, study: Study, cells: list[Cell]) -> None:
     import tensorflow as tf
 
-    from .training_process import cell_training
-
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    for cell in cells:
-        cell_training.run_cell(study, cell)
+    _train(study, cells)
+
+
+def _train(study: Study, cells: list[Cell]) -> None:
+    from .cell_training import run_cell
+
+    for cell in study.missing(cells):  # a job that is run again may find some of them done
+        run_cell(study, cell)

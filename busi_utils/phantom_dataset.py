@@ -17,7 +17,7 @@ from .fileio import write_csv, write_json
 from .phantom import SCANNERS
 from .phantom_planting import DatasetWriter, fill
 
-DEMO_COUNTS = {"benign": 120, "malignant": 60, "normal": 40}
+DEMO_COUNTS = {"benign": 104, "malignant": 54, "normal": 36}
 LEDGER_COLUMNS = ["image_id", "label", "fault", "twin_of", "detail"]
 GENERATOR_VERSION = 1  # raise it whenever the same parameters give other files
 _RECORD, _LEDGER = "phantom.json", "ledger.csv"

@@ -1,6 +1,8 @@
-"""Weights for the demonstration: a backbone pretrained on freshly generated phantoms."""
+"""Weights for the demonstration: backbones that learnt from phantoms made for that alone."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from .paths import CACHE
 from .phantom import render_phantoms
 from .weights import InitialWeights, file_sha256
 
+SHIPPED = Path(__file__).parent / "data" / "phantom_weights"
 _SEED = 20_000  # apart from the seeds of the data sets, so that no phantom is seen twice
 _SIZE = 64  # side of the input in pixels: the weights serve any size, and small inputs save minutes
 _IMAGES = 360
@@ -23,25 +26,32 @@ _VERSION = 4  # raise when the weights change
 
 
 def phantom_weights(model: str) -> InitialWeights:
-    """Return weights of a backbone trained from scratch to classify fresh phantoms.
+    """Return weights of a backbone trained from scratch to classify phantoms made for that alone.
 
-    They are made once and kept. Their images share nothing with the data set but the generator.
+    Those of the demonstration's networks come with the package, since learning them takes minutes;
+    `make pretrain` learns them anew. Any other network's are made once and kept in the cache. The
+    images learnt from share nothing with the data set but the generator.
 
     Parameters
     ----------
     model : str
         Name in `models.MODELS`.
     """
-    name = f"{model}_{_VERSION}"
-    path = CACHE / "phantom_weights" / f"{name}.weights.h5"
+    path = SHIPPED / f"{model}.weights.h5"
     if not path.exists():
-        with atomic_path(path.with_name(f"{name}.tmp.weights.h5")) as temporary:
-            temporary.unlink()  # Keras wants the ending .weights.h5, which mkstemp cannot give
-            whole = temporary.with_name(temporary.stem.split(".")[0] + ".weights.h5")
-            _pretrain(model).save_weights(whole)
-            whole.replace(path)
-            temporary.touch()
+        path = CACHE / "phantom_weights" / f"{model}_{_VERSION}.weights.h5"
+    if not path.exists():
+        pretrain(model, path)
     return InitialWeights("phantom", path, file_sha256(path))
+
+
+def pretrain(model: str, path: Path) -> None:
+    """Learn weights from fresh phantoms and write them to ``path``, ending in ``.weights.h5``."""
+    with atomic_path(path) as temporary:
+        # Keras wants the ending .weights.h5, which a temporary name has not.
+        whole = temporary.with_name(f"{temporary.stem.removesuffix('.weights')}.tmp.weights.h5")
+        _pretrain(model).save_weights(whole)
+        whole.replace(temporary)
 
 
 def _pretrain(model: str) -> keras.Model:

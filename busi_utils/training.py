@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import keras
 import numpy as np
@@ -231,12 +231,10 @@ class Trainer:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.checkpoint) as temporary, open(temporary, "wb") as handle:
             np.savez(handle, **arrays)
-            handle.flush()
-            os.fsync(handle.fileno())
 
     def _resume(self) -> None:
-        if not self.checkpoint.exists():
-            return
+        if not is_zipfile(self.checkpoint):
+            return  # none yet, or one cut short by a power failure: the cell starts again
         with np.load(self.checkpoint, allow_pickle=False) as saved:
             top, optimizer = self.network.top.variables, self.optimizer.variables
             _assign(top, [saved[f"top{i}"] for i in range(len(top))])

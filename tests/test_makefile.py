@@ -46,7 +46,8 @@ def test_options_reach_the_command():
     assert '--parameters "busi"' in commands("report", "DATASET=busi")
     assert '--parameters "demo"' in commands("report", "DATASET=phantom")
     assert '--parameters ""' in commands("report")
-    assert '--dataset "busi" --recipes tuned' in commands("study", "CELLS=--recipes tuned")
+    text = commands("study", "CELLS=--recipes tuned", "JOBS=2", "SCHEDULER=tcp://h:1")
+    assert all(part in text for part in ('--jobs "2"', '--scheduler "tcp://h:1" --recipes tuned'))
 
 
 def test_a_variable_that_happens_to_be_set_changes_nothing():

@@ -153,6 +153,21 @@ def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):
         run_missing(study, [CELL], say=lambda line: None)
 
 
+def test_the_plan_tells_the_time_of_cells_alike(tmp_path):
+    from busi_utils.planning import plan
+
+    workspace = Workspace(tmp_path)
+    table = prediction_table(["benign (1)"], ["benign"], pd.DataFrame([[0.1, 0.7, 0.2]]).to_numpy())
+    for fold, seconds in enumerate((100, 110, 900)):  # the median is told, on whatever cohort
+        record = {"seconds": seconds, "seconds_frozen_part": 10.0}
+        save_cell(replace(CELL, cohort="raw", fold=fold), table, None, record, workspace)
+    wanted = grid("phantom", ["clean"], ["mobilenetv2", "xception"], ["original"], [0])
+    assert plan(wanted, 2, "phantom", workspace) == [
+        "  clean mobilenetv2 original: 5 cells, 5 min",
+        "  clean xception original: 5 cells, no earlier run to judge by",
+    ]
+
+
 def test_nothing_to_train_starts_no_process(tmp_path, monkeypatch):
     lines: list[str] = []
     monkeypatch.setattr(Study, "missing", lambda self, cells: [])

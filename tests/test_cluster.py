@@ -1,0 +1,71 @@
+"""The study on a Dask cluster: a real scheduler and two workers on the loopback interface."""
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+
+from busi_utils.cells import grid
+from busi_utils.errors import StudyError
+from busi_utils.execution import run_missing
+from busi_utils.paths import Workspace
+from busi_utils.phantom_dataset import write_phantom_dataset
+from busi_utils.prepare import prepare_data
+from busi_utils.study import Study
+
+distributed = pytest.importorskip("distributed")
+CELLS = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [0], range(3))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    # One thread a worker, as TensorFlow's results depend on the division of its sums.
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory) -> list[Study]:
+    """The same data in two workspaces."""
+    root = tmp_path_factory.mktemp("cluster")
+    write_phantom_dataset(root / "data", {"benign": 20, "malignant": 14, "normal": 12}, seed=5)
+    prepare_data({"phantom": root / "data"}, "phantom", Workspace(root / "a"))
+    shutil.copytree(root / "a", root / "b")
+    places = [Workspace(root / name) for name in "ab"]
+    return [Study("phantom", place, {"phantom": root / "data"}, size=64) for place in places]
+
+
+def test_a_killed_worker_changes_no_prediction_and_nothing_is_written_twice(cluster, studies):
+    ours, theirs = studies
+    client = distributed.Client(cluster)
+    pids = client.run(os.getpid)
+    written: dict[str, int] = {}
+
+    def after_each(line: str) -> None:
+        if line.startswith("1/3"):  # two cells are under way or waiting
+            first = next(cell for cell in CELLS if cell.record(ours.workspace).exists())
+            written[str(first)] = first.record(ours.workspace).stat().st_mtime_ns
+            os.kill(next(iter(pids.values())), signal.SIGKILL)
+
+    assert run_missing(ours, CELLS, say=after_each, scheduler=cluster.scheduler_address) == 3
+    assert run_missing(theirs, CELLS, jobs=2, say=lambda line: None) == 3
+    for cell in CELLS:
+        a, b = (cell.predictions(study.workspace).read_bytes() for study in studies)
+        assert a == b
+        record = json.loads(cell.record(ours.workspace).read_text())
+        assert record["epochs_run"] == len(record["history"]) == 30
+    finished = next(cell for cell in CELLS if str(cell) in written)
+    assert finished.record(ours.workspace).stat().st_mtime_ns == written[str(finished)]
+    assert run_missing(ours, CELLS, say=lambda line: None, scheduler="tcp://nowhere:1") == 0
+
+
+def test_a_scheduler_that_does_not_answer_is_told(studies, monkeypatch):
+    monkeypatch.setattr("busi_utils.cluster._PATIENCE", "1s")
+    other = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [7], [0])
+    with pytest.raises(StudyError, match="No Dask scheduler answers"):
+        run_missing(studies[0], other, say=lambda line: None, scheduler="tcp://127.0.0.1:9")

@@ -1,0 +1,39 @@
+"""The demonstration's starting weights: they tell phantoms apart that nobody has seen."""
+
+import numpy as np
+import pytest
+
+from busi_utils import CLASSES
+from busi_utils.images import letterbox
+from busi_utils.models import backbone_of, to_input
+from busi_utils.phantom import render_phantoms
+from busi_utils.pretraining import SHIPPED, phantom_weights
+from busi_utils.simple_classifiers import logistic_on_features
+from busi_utils.weights import RANDOM, load_backbone
+
+N = 120
+
+
+@pytest.fixture(scope="module")
+def phantoms() -> tuple[np.ndarray, np.ndarray]:
+    labels = [CLASSES[k % 3] for k in range(N)]
+    images = [letterbox(phantom.image, 64) for phantom in render_phantoms(labels, 77_000)]
+    return np.stack(images), np.arange(N) % 3
+
+
+@pytest.mark.parametrize("model", ["mobilenetv2", "mobilenetv3_small"])
+def test_shipped_weights_beat_random_ones_on_fresh_phantoms(model, phantoms):
+    pixels, y = phantoms
+    x = to_input(pixels, backbone_of(model).input_range)
+
+    def accuracy(initial) -> float:
+        features = load_backbone(model, 64, initial).predict(x, verbose=0).mean(axis=(1, 2))
+        odd = np.arange(N) // 3 % 2 == 1
+        p, _ = logistic_on_features(features[~odd], y[~odd], np.flatnonzero(~odd), features[odd], 0)
+        return float(np.mean(p.argmax(axis=1) == y[odd]))
+
+    initial = phantom_weights(model)
+    assert (initial.init, initial.path.parent) == ("phantom", SHIPPED)
+    learnt = accuracy(initial)
+    assert learnt > 0.55  # chance is a third
+    assert learnt > accuracy(RANDOM)
