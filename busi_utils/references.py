@@ -61,31 +61,29 @@ def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], Non
     say(f"{len(cells)} reference cells wanted, {len(todo)} to fit")
     if not todo:
         return 0
+    study.require_images(todo[0])
     with locked(study.workspace, "study", wait_s=0):
-        for _, same in groupby(sorted(todo, key=_features_key), _features_key):
-            cells_alike = list(same)
-            features, init = _features(study, cells_alike[0])
-            for cell in cells_alike:
-                _fit(study, cell, features, init)
+        for model, same in groupby(sorted(todo, key=lambda cell: cell.model), lambda c: c.model):
+            cells_of_model = list(same)
+            cohorts = {cell.cohort for cell in cells_of_model}
+            ids = sorted({name for cohort in cohorts for name in study.folds(cohort)["image_id"]})
+            features, init = _features(study, model, ids)
+            rows = {name: row for row, name in enumerate(ids)}
+            for cell in cells_of_model:
+                wanted = [rows[name] for name in study.folds(cell.cohort)["image_id"]]
+                _fit(study, cell, features[wanted], init)
     return len(todo)
 
 
-def _features_key(cell: Cell) -> tuple[str, str]:
-    """Cells that see the same of each image."""
-    return cell.cohort, cell.model
-
-
-def _features(study: Study, cell: Cell) -> tuple[np.ndarray, str]:
-    """Return what a reference sees of each image of its cohort, in the order of the folds file."""
-    study.require_images(cell)
-    ids = study.folds(cell.cohort)["image_id"]
-    if cell.recipe in SHARES:
+def _features(study: Study, model: str, image_ids: Sequence[str]) -> tuple[np.ndarray, str]:
+    """Return what a reference sees of each image, and how its network, if any, started."""
+    if model not in REFERENCES:
         init = "phantom" if study.dataset == "phantom" else "imagenet"
-        return run_alone(_frozen, study, cell.model, list(ids)), init
-    if cell.model == "nearest_neighbour":
-        files = cohort_files(cell.cohort, study.manifest, study.sources).set_index("image_id")
-        return np.asarray(load_pixels(files.loc[ids].reset_index(), _PIXELS)), "none"
-    manifest = study.manifest.set_index("image_id").loc[ids]
+        return run_alone(_frozen, study, model, image_ids), init
+    if model == "nearest_neighbour":
+        files = cohort_files("raw", study.manifest, study.sources).set_index("image_id")
+        return np.asarray(load_pixels(files.loc[image_ids].reset_index(), _PIXELS)), "none"
+    manifest = study.manifest.set_index("image_id").loc[image_ids]
     return classifiers.metadata_features(manifest), "none"
 
 
