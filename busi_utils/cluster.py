@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import current_process
 from typing import TYPE_CHECKING
 
 from .cells import Cell
@@ -28,7 +30,7 @@ def run_on_cluster(
     Parameters
     ----------
     run_job : callable
-        Trains the cells of one job; runs on a worker.
+        Trains the cells of one job; runs on a worker, in a process of its own.
     study : Study
         Its folders must have the same paths on every worker.
     work : list of list of Cell
@@ -54,16 +56,31 @@ def run_on_cluster(
         if not client.scheduler_info()["workers"]:
             raise StudyError(
                 f"The scheduler at {scheduler} has no workers: start some with "
-                f"'dask worker {scheduler} --nthreads 1'."
+                f"'dask worker {scheduler} --nthreads 1 --no-nanny'."
             )
         # A result may differ in time and place: pure=False has each call computed.
-        futures = {client.submit(run_job, study, job, pure=False): job for job in work}
+        futures = {client.submit(_on_worker, run_job, study, job, pure=False): job for job in work}
         for future in as_completed(futures):
             try:
                 future.result()
-            except KilledWorker as error:
+            except (KilledWorker, BrokenProcessPool) as error:
                 raise StudyError(
-                    f"Several workers died while training {futures[future][0]} (often for want of "
+                    f"Workers died while training {futures[future][0]} (often for want of "
                     "memory): give them more, then run again; finished cells are kept."
                 ) from error
             yield futures[future]
+
+
+def _on_worker(run_job: Callable[[Study, list[Cell]], None], study: Study, job: list[Cell]) -> None:
+    """Run a job in a process of its own.
+
+    Its memory returns, and Dask's threads cannot draw from the random numbers that networks are
+    initialised with.
+    """
+    from .execution import run_alone
+
+    if current_process().daemon:
+        raise StudyError(
+            "This Dask worker may not start processes: start it with 'dask worker ... --no-nanny'."
+        )
+    run_alone(run_job, study, job)

@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 
+import dask
+import distributed
 import pytest
 
 from busi_utils.cells import grid
@@ -15,7 +17,6 @@ from busi_utils.phantom_dataset import write_phantom_dataset
 from busi_utils.prepare import prepare_data
 from busi_utils.study import Study
 
-distributed = pytest.importorskip("distributed")
 CELLS = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [0], range(3))
 
 
@@ -23,9 +24,12 @@ CELLS = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [0], rang
 def cluster():
     # One thread a worker, as TensorFlow's results depend on the division of its sums.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as started:
+    with (
+        dask.config.set({"distributed.worker.daemon": False}),  # as 'dask worker --no-nanny' is
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as started,
+    ):
         yield started
 
 
