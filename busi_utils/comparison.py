@@ -10,13 +10,14 @@ import pandas as pd
 
 from .costs import model_costs
 from .models import MODELS
+from .numbers import save_table
 from .paired_tests import compare_all
 from .recipes import BALANCED, LOGISTIC, SHARES, label_of
 from .references import TITLES
 from .study import Study
 from .summaries import Row, difference, read_row
 
-COSTS_TABLE = "model_costs"
+COSTS_TABLE = "bench_costs"  # `make bench` writes it
 METRICS = (
     "accuracy",
     "balanced_accuracy",
@@ -132,7 +133,9 @@ def costs_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
         kept = pd.read_csv(path)
         if set(models) <= set(kept["model"]) and (kept["size"] == study.size).all():
             return kept[kept["model"].isin(models)].reset_index(drop=True)
-    return model_costs(models, study.size)
+    measured = model_costs(models, study.size)
+    save_table(COSTS_TABLE, measured, study.workspace)
+    return measured
 
 
 def change_pairs(

@@ -173,9 +173,12 @@ def test_costs_once_measured_are_kept(study, monkeypatch):
     kept = pd.DataFrame({"model": ["mobilenetv2", "xception"], "size": 224, "milliseconds": 1.0})
     study.workspace.tables.mkdir(parents=True)
     kept.to_csv(study.workspace.tables / f"{comparison.COSTS_TABLE}.csv", index=False)
-    monkeypatch.setattr(comparison, "model_costs", lambda models, size: "measured")
-    assert list(comparison.costs_of(study, ["xception"])["model"]) == ["xception"]
-    assert comparison.costs_of(study, ["xception", "mobilenetv1"]) == "measured"
+    anew = pd.DataFrame({"model": ["xception", "mobilenetv1"], "size": 224, "milliseconds": 2.0})
+    monkeypatch.setattr(comparison, "model_costs", lambda models, size: anew)
+    found = [comparison.costs_of(study, ["xception"]) for _ in range(2)]
+    assert [list(table["milliseconds"]) for table in found] == [[1.0], [1.0]]
+    assert comparison.costs_of(study, ["xception", "mobilenetv1"]) is anew
+    assert list(comparison.costs_of(study, ["mobilenetv1"])["milliseconds"]) == [2.0]
 
 
 def test_the_forest_draws_every_row_of_the_recipes_named(study):
