@@ -12,7 +12,9 @@ import pytest
 from busi_utils.paths import REPOSITORY
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-TASKS = "setup report notebooks outputs test bench study pretrain lint format lock download lab clean help"
+TASKS = """
+setup report notebooks outputs test bench study pretrain lint format lock download lab clean help
+"""
 
 
 def make(*arguments, **variables):
