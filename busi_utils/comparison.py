@@ -106,6 +106,23 @@ def leaks(
     return differences(study, pairs, "accuracy", seed, n_replicates)
 
 
+def by_cohort(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return one line per network, with value and interval of a metric on each cohort.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``title`` and ``<cohort>, <cohort>_low, <cohort>_high`` for each cohort of ``table``.
+    """
+    lines = []
+    for title, rows in table.groupby("title", sort=False):
+        line = {"title": title}
+        for row in rows.to_dict("records"):
+            line |= {row["cohort"] + end: row[metric + end] for end in ("", "_low", "_high")}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def learning_curve(table: pd.DataFrame, groups: int) -> pd.DataFrame:
     """Add the share and number of training groups to rows of `summaries.summarise`.
 
@@ -254,17 +271,20 @@ def headline(
     worth: pd.DataFrame,
     curve: pd.DataFrame,
     leak: pd.DataFrame,
+    cohorts: Sequence[str],
 ) -> dict[str, Any]:
     """Return the numbers of the notebook that the report's prose names."""
     networks = table[table["model"].isin(MODELS)]
     best = networks.loc[networks["balanced_accuracy"].idxmax()]
-    last = curve[curve["share"] == 1].set_index("model")["accuracy"]
-    half = curve[curve["share"] == 0.5].set_index("model")["accuracy"]
+    last, half = (
+        curve[curve["share"] == share].set_index("model")["balanced_accuracy"] for share in (1, 0.5)
+    )
     return {
         "best": _line(best),
         "best_network_change": _worth(best_other(worth)),
         "training_change": _worth(tuned_change(worth)),
         "doubling": {"mean": float((last - half).mean()), "least": float((last - half).min())},
+        "cohorts": list(cohorts),
         "leak": {
             "least": float(leak["worth_value"].min()),
             "most": float(leak["worth_value"].max()),

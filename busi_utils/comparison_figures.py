@@ -33,7 +33,7 @@ def forest(table: pd.DataFrame, recipes: Sequence[str], metric: str) -> Figure:
     """
     rows = table[table["recipe"].isin(recipes)]
     best = rows.groupby("model")[metric].max().sort_values()
-    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 0.9 + 0.5 * len(best)))
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 0.9 + 0.4 * len(best)))
     offsets = np.linspace(0.26, -0.26, len(recipes)) if len(recipes) > 1 else [0.0]
     for recipe, offset, marker, colour in zip(recipes, offsets, _MARKERS, PALETTE, strict=False):
         part = rows[rows["recipe"] == recipe].set_index("model").reindex(best.index)
@@ -70,7 +70,7 @@ def worth(table: pd.DataFrame) -> Figure:
         1,
         sharex=True,
         squeeze=False,
-        figsize=(PRINT_WIDTH, 0.7 + 0.36 * len(kinds) + 0.2 * sum(heights)),
+        figsize=(PRINT_WIDTH, 0.6 + 0.3 * len(kinds) + 0.165 * sum(heights)),
         height_ratios=[height + 0.3 for height in heights],
     )
     for ax, kind, colour in zip(axes[:, 0], kinds, PALETTE * 2, strict=False):
