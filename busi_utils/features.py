@@ -69,22 +69,9 @@ class Bank:
         self.dtype = np.dtype(np.uint8 if trunk is None else np.float16)
         if trunk is not None and recipe.cut == "features":
             self.dtype = np.dtype(np.float32)
-        key = json.dumps(
-            [
-                _VERSION,
-                trunk_key,
-                input_range if trunk is not None else "",
-                size,
-                recipe.fit,
-                recipe.augment,
-                self.n_views,
-                bool(recipe.mask_weight),
-                self.sha256,
-            ]
-        )
         folder = paths.CACHE / "banks"
         folder.mkdir(parents=True, exist_ok=True)
-        self._stem = folder / hashlib.sha256(key.encode()).hexdigest()[:24]
+        self._stem = folder / self._identity(trunk_key)
         with self._lock():
             n = len(files)
             self.done = self._open("done", np.dtype(bool), (n, self.n_views))
@@ -96,6 +83,23 @@ class Bank:
                 else None
             )
         self._forward = None if trunk is None else tf.function(lambda x: trunk(x, training=False))
+
+    def _identity(self, trunk_key: str) -> str:
+        """Return the name of the files that hold exactly this content."""
+        key = json.dumps(
+            [
+                _VERSION,
+                trunk_key,
+                self.input_range if self.trunk is not None else "",
+                self.size,
+                self.recipe.fit,
+                self.recipe.augment,
+                self.n_views,
+                bool(self.recipe.mask_weight),
+                self.sha256,
+            ]
+        )
+        return hashlib.sha256(key.encode()).hexdigest()[:24]
 
     def _lock(self) -> FileLock:
         return FileLock(f"{self._stem}.lock")
