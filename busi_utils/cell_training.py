@@ -155,9 +155,9 @@ def frozen_features(study: Study, model: str, image_ids: Sequence[str]) -> np.nd
 
 
 def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None) -> None:
-    """Train one cell and write its files; its checkpoint is then no longer needed."""
+    """Train one cell, write its files, and keep its network beside the checkpoints of others."""
     trained = train_cell(study, cell, report)
     save_cell(
         cell, trained.tables["test"], trained.tables["validation"], trained.record, study.workspace
     )
-    trained.trainer.checkpoint.unlink(missing_ok=True)
+    trained.trainer.keep()

@@ -35,7 +35,8 @@ class Backbone:
         rescales inside.
     cut_before : str
         Layer whose input is the cut of the recipes that train the upper blocks: the first layer
-        after the last block at 28 x 28 (at 224 x 224 input), in Xception at the first at 14 x 14.
+        after the last block at 28 x 28 (at 224 x 224 input). Xception is cut at its last block but
+        two, for cost: each of its eight blocks at 14 x 14 costs more than all of MobileNetV2.
     last_at_14 : str
         Layer whose input is the last map at 14 x 14; the mask head reads it.
     weights_file : str
@@ -75,7 +76,7 @@ MODELS: dict[str, Backbone] = {
         title="Xception",
         builder="Xception",
         input_range=SIGNED,
-        cut_before="block5_sepconv1_act",
+        cut_before="block12_sepconv1_act",
         last_at_14="block13_sepconv1_act",
         weights_file="xception_notop.weights.h5",
         keras_file="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",

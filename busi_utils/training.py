@@ -67,7 +67,7 @@ class Trainer:
     seed : int
         Seed of shuffling, view choice and dropout.
     checkpoint : Path
-        File that receives the state after every epoch; removed by the caller.
+        File that receives the state after every epoch.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Trainer:
                 progress.best_loss, progress.best_epoch = row["val_loss"], progress.epoch
                 if recipe.patience is not None:
                     self._best = [v.numpy() for v in self.network.top.variables]
-            self._save()
+            self._save(self._state())
             report(
                 f"epoch {progress.epoch}/{recipe.epochs}: loss {row['loss']:.3f}, "
                 f"val_loss {row['val_loss']:.3f}, val_accuracy {row['val_accuracy']:.3f}"
@@ -220,13 +220,21 @@ class Trainer:
                 total[start : start + len(part)] += self._infer(tf.constant(x)).numpy()
         return total / len(views)
 
-    def _save(self) -> None:
-        if self.recipe.cut == "features":
-            return  # such a run takes seconds; it starts again instead
+    def keep(self) -> None:
+        """Leave only the trained network in the checkpoint, for analyses that ask it for more."""
+        self._best = None  # `fit` has put it into the network
+        self._save(_named("top", self.network.top.variables))
+
+    def _state(self) -> dict[str, np.ndarray]:
         arrays = _named("top", self.network.top.variables)
         arrays |= _named("optimizer", self.optimizer.variables)
         if self._best is not None:
             arrays |= {f"best{i}": value for i, value in enumerate(self._best)}
+        return arrays
+
+    def _save(self, arrays: dict[str, np.ndarray]) -> None:
+        if self.recipe.cut == "features":
+            return  # such a run takes seconds; it starts again instead
         arrays["progress"] = np.array(json.dumps(vars(self.progress)))
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.checkpoint) as temporary, open(temporary, "wb") as handle:
@@ -238,7 +246,8 @@ class Trainer:
         with np.load(self.checkpoint, allow_pickle=False) as saved:
             top, optimizer = self.network.top.variables, self.optimizer.variables
             _assign(top, [saved[f"top{i}"] for i in range(len(top))])
-            _assign(optimizer, [saved[f"optimizer{i}"] for i in range(len(optimizer))])
+            if "optimizer0" in saved:
+                _assign(optimizer, [saved[f"optimizer{i}"] for i in range(len(optimizer))])
             if "best0" in saved:
                 self._best = [saved[f"best{i}"] for i in range(len(top))]
             self.progress = Progress(**json.loads(str(saved["progress"])))
