@@ -19,6 +19,7 @@ _GAP = 7  # pixels bridged between the dots of a line
 _ANCHOR = 3  # sideways sharp pixels that make a connected stroke a mark
 _BORDER = 2  # pixels at the image border, where cropped screenshots leave lines
 _HEADER = 0.04  # top share of rows, where the field of view begins and the probe's frame is drawn
+_FILL = 3  # pixels around a mark from which it is filled in
 _LOGO = (0.09, 0.25)  # top share of rows and left share of columns that hold the maker's name
 
 
@@ -72,6 +73,30 @@ def annotation_mask(grey: np.ndarray) -> np.ndarray:
     stroke = sharp | (_above_background(grey, _STROKE + 2) >= _THIN // 2)
     marks = stroke & (anchors >= _ANCHOR)[parts]
     return cv2.dilate(marks.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
+def without_marks(grey: np.ndarray) -> np.ndarray:
+    """Return an image whose burnt-in marks are filled in from their surroundings.
+
+    Parameters
+    ----------
+    grey : np.ndarray
+        Shape (H, W), uint8, at the resolution of acquisition.
+
+    Returns
+    -------
+    np.ndarray
+        Like ``grey``; the image itself if it is not annotated.
+
+    References
+    ----------
+    Telea, An image inpainting technique based on the fast marching method, J Graph Tools
+    2004;9:23-34.
+    """
+    marks = annotation_mask(grey)
+    if not marks.any():
+        return grey
+    return cv2.inpaint(grey, marks.astype(np.uint8), _FILL, cv2.INPAINT_TELEA)
 
 
 def _sharp(grey: np.ndarray, sideways: bool) -> np.ndarray:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,14 +16,16 @@ import tensorflow as tf
 
 from . import CLASSES
 from .cells import Cell, config_hash, prediction_table, save_cell
+from .checkpoints import assign, load_state, save_state, values_of
 from .errors import StudyError
 from .features import Bank
 from .folds import inner_split, is_grouped
 from .heads import Network, build_network
-from .models import RAW, UNIT, backbone_of
+from .inference import outputs, wanted_range
 from .paths import CACHE
-from .recipes import recipe_of
+from .recipes import Recipe, recipe_of
 from .run_record import start_of_record
+from .shortcuts import changed
 from .study import Study
 from .training import Part, Trainer
 from .weights import InitialWeights, load_backbone
@@ -53,8 +56,8 @@ def train_cell(
         If data or weights are missing, or the input size does not suit the networks.
     """
     recipe, folds = recipe_of(cell.recipe), study.folds(cell.cohort)
-    identity = config_hash(cell, folds, study.manifest, study.size)
-    study = replace(study, size=recipe.image_size or study.size)
+    identity = identity_of(study, cell)
+    study = _resized(study, recipe)
     _check(study, cell)
     tf.config.experimental.enable_op_determinism()
     initial = study.initial_weights(cell.model, recipe)
@@ -77,6 +80,16 @@ def train_cell(
     record = start_of_record(cell, recipe, initial, study.size) | {"config_hash": identity}
     record |= _end_of_record(trainer, parts, seconds, filled)
     return TrainedCell(trainer, train, validation, test, tables, record)
+
+
+def identity_of(study: Study, cell: Cell) -> str:
+    """Return the configuration hash of a cell."""
+    return config_hash(cell, study.folds(cell.cohort), study.manifest, study.size)
+
+
+def _resized(study: Study, recipe: Recipe) -> Study:
+    """Return the study at the recipe's own image size, if it has one."""
+    return replace(study, size=recipe.image_size or study.size)
 
 
 def _end_of_record(
@@ -128,11 +141,10 @@ _kept_backbone = lru_cache(maxsize=1)(_new_backbone)  # wholly frozen: no cell c
 
 def _bank(study: Study, cell: Cell, initial: InitialWeights, network: Network) -> Bank:
     recipe = recipe_of(cell.recipe)
-    ranges = {"right": backbone_of(cell.model).input_range, "unit": UNIT, "raw": RAW}
     return Bank(
         study.bank_files(cell.cohort),
         recipe,
-        ranges[recipe.input_range],
+        wanted_range(cell.model, recipe),
         study.size,
         network.trunk,
         f"{cell.model}:{initial.init}:{initial.sha256}:{recipe.cut}",
@@ -154,10 +166,59 @@ def frozen_features(study: Study, model: str, image_ids: Sequence[str]) -> np.nd
     return bank.batch(rows, np.zeros(len(rows), int))
 
 
+def changed_features(
+    study: Study, model: str, image_ids: Sequence[str], changes: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return, for each change of the images, what `frozen_features` returns; see `shortcuts`."""
+    cell = Cell(study.dataset, "raw", model, "original", 0, 0)
+    _check(study, cell)
+    recipe = recipe_of(cell.recipe)
+    network = _network(study, cell, study.initial_weights(model, recipe))
+    files = study.bank_files("raw").set_index("image_id").loc[list(image_ids)].reset_index()
+    ask = partial(outputs, network.trunk, input_range=wanted_range(model, recipe))
+    return {name: ask(changed(files, name, study.size, recipe.fit, 0)) for name in changes}
+
+
 def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None) -> None:
-    """Train one cell, write its files, and keep its network beside the checkpoints of others."""
+    """Train one cell, write its files, and keep its network; the checkpoint has served."""
     trained = train_cell(study, cell, report)
     save_cell(
         cell, trained.tables["test"], trained.tables["validation"], trained.record, study.workspace
     )
-    trained.trainer.keep()
+    keep_network(study, cell, trained)
+    trained.trainer.checkpoint.unlink(missing_ok=True)
+
+
+def keep_network(study: Study, cell: Cell, trained: TrainedCell) -> None:
+    """Keep a network whose training took minutes, for analyses that ask it for more."""
+    if recipe_of(cell.recipe).cut != "features":
+        top = {"top": values_of(trained.trainer.network.top.variables)}
+        save_state(_network_file(study, cell), vars(trained.trainer.progress), top)
+
+
+def _network_file(study: Study, cell: Cell) -> Path:
+    return CACHE / "networks" / f"{identity_of(study, cell)}.npz"
+
+
+def trained_networks(study: Study, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Network]]:
+    """Yield the trained network of each cell: kept from its training, or trained again now.
+
+    Parameters
+    ----------
+    study : Study
+    cells : sequence of Cell
+        All of one model and recipe. They may share one graph, so a network is to be used before the
+        next is asked for.
+    """
+    network = None
+    for cell in cells:
+        if (kept := load_state(_network_file(study, cell))) is None:
+            trained = train_cell(study, cell)
+            keep_network(study, cell, trained)
+            network = trained.trainer.network
+        else:
+            recipe = recipe_of(cell.recipe)
+            initial = study.initial_weights(cell.model, recipe)
+            network = network or _network(_resized(study, recipe), cell, initial)
+            assign(network.top.variables, kept[1]["top"])
+        yield cell, network

@@ -33,21 +33,22 @@ class Cell:
     seed: int
     fold: int
 
-    def _file(self, workspace: Workspace, kind: str, suffix: str) -> Path:
+    def file(self, workspace: Workspace, kind: str, suffix: str) -> Path:
+        """File of this cell below ``results/<kind>``."""
         folder = workspace.results / kind / self.dataset / self.cohort / self.model / self.recipe
         return folder / f"seed{self.seed}_fold{self.fold}{suffix}"
 
     def predictions(self, workspace: Workspace) -> Path:
         """File of the test images' predictions."""
-        return self._file(workspace, "predictions", ".csv")
+        return self.file(workspace, "predictions", ".csv")
 
     def validation(self, workspace: Workspace) -> Path:
         """File of the inner validation images' predictions, for thresholds and temperatures."""
-        return self._file(workspace, "validation", ".csv")
+        return self.file(workspace, "validation", ".csv")
 
     def record(self, workspace: Workspace) -> Path:
         """File of the run record, beside the predictions."""
-        return self._file(workspace, "predictions", ".json")
+        return self.file(workspace, "predictions", ".json")
 
     def __str__(self) -> str:
         return f"{self.cohort} {self.model} {self.recipe} seed {self.seed} fold {self.fold}"

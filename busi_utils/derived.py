@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from . import CLASSES
+from .calibration import SMALLEST
 from .cells import Cell, config_hash, grid, prediction_table, read_record, save_cell
 from .folds import FOLDS
 from .metrics import encode
@@ -19,7 +20,6 @@ from .recipes import BALANCED, ENSEMBLE
 from .study import Study
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_SMALLEST = 5e-7  # half of the last decimal kept in the prediction files stands in for zero
 
 
 def corrected(p: np.ndarray, shares: np.ndarray, strength: float) -> np.ndarray:
@@ -42,7 +42,7 @@ def corrected(p: np.ndarray, shares: np.ndarray, strength: float) -> np.ndarray:
     ----------
     Menon et al., Long-tail learning via logit adjustment, ICLR 2021.
     """
-    q = np.maximum(p, _SMALLEST) / shares**strength
+    q = np.maximum(p, SMALLEST) / shares**strength
     return q / q.sum(axis=1, keepdims=True)
 
 

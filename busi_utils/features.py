@@ -62,7 +62,7 @@ class Bank:
         self.recipe, self.input_range, self.size, self.trunk = recipe, input_range, size, trunk
         self.sha256 = list(files["sha256"])
         self.row_of = {name: row for row, name in enumerate(files["image_id"])}
-        self.pixels = load_pixels(files, size, recipe.fit)
+        self.pixels = load_pixels(files, size, recipe.fit, recipe.marks)
         self.masks = load_masks(files, size, recipe.fit) if recipe.mask_weight else None
         self.n_views = 2 + (recipe.views if recipe.augment != "none" else 0)
         shape = (size, size) if trunk is None else tuple(trunk.output.shape[1:])
@@ -86,20 +86,20 @@ class Bank:
 
     def _identity(self, trunk_key: str) -> str:
         """Return the name of the files that hold exactly this content."""
-        key = json.dumps(
-            [
-                _VERSION,
-                trunk_key,
-                self.input_range if self.trunk is not None else "",
-                self.size,
-                self.recipe.fit,
-                self.recipe.augment,
-                self.n_views,
-                bool(self.recipe.mask_weight),
-                self.sha256,
-            ]
-        )
-        return hashlib.sha256(key.encode()).hexdigest()[:24]
+        content = [
+            _VERSION,
+            trunk_key,
+            self.input_range if self.trunk is not None else "",
+            self.size,
+            self.recipe.fit,
+            self.recipe.augment,
+            self.n_views,
+            bool(self.recipe.mask_weight),
+            self.sha256,
+        ]
+        if self.recipe.marks != "kept":
+            content.append(self.recipe.marks)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
 
     def _lock(self) -> FileLock:
         return FileLock(f"{self._stem}.lock")

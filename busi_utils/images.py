@@ -15,11 +15,13 @@ from filelock import FileLock
 from PIL import Image, UnidentifiedImageError
 
 from . import paths
+from .annotations import without_marks
 from .errors import StudyError
 from .fileio import atomic_path
 from .sources import masks_beside
 
 Fit = Literal["letterbox", "squeeze"]
+Marks = Literal["kept", "inpainted"]
 _CACHE_VERSION = 1  # raise when the pixels that these functions return change
 
 
@@ -142,7 +144,9 @@ def squeeze(grey: np.ndarray, size: int) -> np.ndarray:
     return _resize(grey, size, size)
 
 
-def load_pixels(files: pd.DataFrame, size: int, fit: Fit = "letterbox") -> np.memmap:
+def load_pixels(
+    files: pd.DataFrame, size: int, fit: Fit = "letterbox", marks: Marks = "kept"
+) -> np.memmap:
     """Return the grey pixels of images, decoded once and memory-mapped from then on.
 
     Parameters
@@ -153,6 +157,8 @@ def load_pixels(files: pd.DataFrame, size: int, fit: Fit = "letterbox") -> np.me
         Side of the square in pixels.
     fit : {"letterbox", "squeeze"}
         Whether to keep the aspect.
+    marks : {"kept", "inpainted"}
+        What becomes of burnt-in marks, before the image is scaled.
 
     Returns
     -------
@@ -174,10 +180,11 @@ def load_pixels(files: pd.DataFrame, size: int, fit: Fit = "letterbox") -> np.me
                 f"{path} no longer holds the pixels that the manifest lists: "
                 "restore the file or build the manifest anew."
             )
-        return place(grey, size)
+        return place(grey if marks == "kept" else without_marks(grey), size)
 
     rows = list(zip(files["path"], files["sha256"], strict=True))
-    return _cached("pixels", fit, size, list(files["sha256"]), rows, one)
+    kind = "pixels" if marks == "kept" else "unmarked"
+    return _cached(kind, fit, size, list(files["sha256"]), rows, one)
 
 
 def load_masks(files: pd.DataFrame, size: int, fit: Fit = "letterbox") -> np.memmap:

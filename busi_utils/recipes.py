@@ -23,6 +23,8 @@ class Recipe:
         ``right`` (what the network was trained on), or a wrong one: ``unit`` [0, 1], ``raw`` 0-255.
     fit : str
         ``letterbox`` or ``squeeze``.
+    marks : str
+        Burnt-in marks are ``kept`` or ``inpainted``, in training and at test.
     augment : str
         ``none`` or a policy of `augment.POLICIES`.
     views : int
@@ -52,6 +54,7 @@ class Recipe:
     cut: Literal["features", "middle", "pixels"] = "features"
     input_range: Literal["right", "unit", "raw"] = "right"
     fit: Literal["letterbox", "squeeze"] = "letterbox"
+    marks: Literal["kept", "inpainted"] = "kept"
     augment: str = "original"
     views: int = 6
     head: Literal["original", "mask"] = "original"
@@ -114,6 +117,8 @@ RECIPES: dict[str, Recipe] = {
     "original-unfrozen": _UNFROZEN,
     "original-random": replace(_UNFROZEN, init="random"),
     "tuned": TUNED,
+    "tuned-inpainted": replace(TUNED, marks="inpainted"),
+    "tuned-plain_augmentation": replace(TUNED, augment="original"),
     # Small images and few epochs, so that the largest network too is trained whole on two cores.
     "scratch": replace(TUNED, init="random", cut="pixels", image_size=64, epochs=30),
 }
@@ -122,6 +127,11 @@ REFERENCE, LOGISTIC = "reference", "logistic"
 # Logistic regression on frozen features that learns from a share of the training groups.
 SHARES = {"logistic-groups_12": 1 / 8, "logistic-groups_25": 1 / 4, "logistic-groups_50": 1 / 2}
 SHARES[LOGISTIC] = 1.0
+# The same, learning from and tested on changed images: see `shortcuts`.
+CHANGES = {
+    f"{LOGISTIC}-{change}": change
+    for change in ("marks_inpainted", "lesion_only", "background_only", "border_only")
+}
 BALANCED, ENSEMBLE = "-balanced", "-ensemble"  # endings of rows derived from others: `derived`
 
 _LABELS = {
@@ -141,6 +151,8 @@ _LABELS = {
     REFERENCE: "no network",
     LOGISTIC: "logistic regression on frozen features",
     "tuned": "tuned: upper blocks, masks, physics",
+    "tuned-inpainted": "tuned, marks inpainted",
+    "tuned-plain_augmentation": "tuned, augmentation as written",
     "tuned-balanced": "tuned, corrected for class shares",
     "tuned-ensemble": "tuned, corrected, mean of its seeds",
     "scratch": "from random weights, 64 px",
@@ -163,7 +175,7 @@ def recipe_of(name: str) -> Recipe:
 def settings_of(name: str) -> dict[str, Any]:
     """Return what a name in a cell stands for, as far as it differs from the defaults."""
     name = name.removesuffix(BALANCED).removesuffix(ENSEMBLE)
-    return {} if name in (REFERENCE, *SHARES) else recipe_of(name).changes()
+    return {} if name in (REFERENCE, *SHARES, *CHANGES) else recipe_of(name).changes()
 
 
 def label_of(recipe: str) -> str:

@@ -17,7 +17,7 @@ from .folds import share_of_groups
 from .images import load_pixels
 from .locks import locked
 from .metrics import encode
-from .recipes import LOGISTIC, REFERENCE, SHARES
+from .recipes import CHANGES, LOGISTIC, REFERENCE, SHARES
 from .study import Study
 
 TITLES = {
@@ -67,30 +67,37 @@ def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], Non
             cells_of_model = list(same)
             cohorts = {cell.cohort for cell in cells_of_model}
             ids = sorted({name for cohort in cohorts for name in study.folds(cohort)["image_id"]})
-            features, init = _features(study, model, ids)
+            changes = sorted({CHANGES.get(cell.recipe, "") for cell in cells_of_model})
+            features, init = _features(study, model, ids, changes)
             rows = {name: row for row, name in enumerate(ids)}
             for cell in cells_of_model:
                 wanted = [rows[name] for name in study.folds(cell.cohort)["image_id"]]
-                _fit(study, cell, features[wanted], init)
+                _fit(study, cell, features[CHANGES.get(cell.recipe, "")][wanted], init)
     return len(todo)
 
 
-def _features(study: Study, model: str, image_ids: Sequence[str]) -> tuple[np.ndarray, str]:
-    """Return what a reference sees of each image, and how its network, if any, started."""
+def _features(
+    study: Study, model: str, image_ids: Sequence[str], changes: Sequence[str]
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return what a reference sees of each image, by change, and how its network started."""
     if model not in REFERENCES:
         init = "phantom" if study.dataset == "phantom" else "imagenet"
-        return run_alone(_frozen, study, model, image_ids), init
+        return run_alone(_frozen, study, model, image_ids, changes), init
     if model == "nearest_neighbour":
         files = cohort_files("raw", study.manifest, study.sources).set_index("image_id")
-        return np.asarray(load_pixels(files.loc[image_ids].reset_index(), _PIXELS)), "none"
+        return {"": np.asarray(load_pixels(files.loc[image_ids].reset_index(), _PIXELS))}, "none"
     manifest = study.manifest.set_index("image_id").loc[image_ids]
-    return classifiers.metadata_features(manifest), "none"
+    return {"": classifiers.metadata_features(manifest)}, "none"
 
 
-def _frozen(study: Study, model: str, image_ids: Sequence[str]) -> np.ndarray:
-    from .cell_training import frozen_features  # in a process of its own: TensorFlow is large
+def _frozen(
+    study: Study, model: str, image_ids: Sequence[str], changes: Sequence[str]
+) -> dict[str, np.ndarray]:
+    # In a process of its own: TensorFlow is large.
+    from .cell_training import changed_features, frozen_features
 
-    return frozen_features(study, model, image_ids)
+    found = changed_features(study, model, image_ids, [name for name in changes if name])
+    return found | ({"": frozen_features(study, model, image_ids)} if "" in changes else {})
 
 
 def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
@@ -119,7 +126,7 @@ def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
 def _predict(
     cell: Cell, x: np.ndarray, y: np.ndarray, groups: np.ndarray, unseen: np.ndarray
 ) -> np.ndarray:
-    if cell.recipe in SHARES:
+    if cell.recipe in (*SHARES, *CHANGES):
         return classifiers.logistic_on_features(x, y, groups, unseen, cell.seed)[0]
     if cell.model == "nearest_neighbour":
         return classifiers.nearest_neighbour(x, y, unseen)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from zipfile import is_zipfile
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from . import CLASSES
+from .checkpoints import assign, load_state, save_state, values_of
 from .features import Bank
-from .fileio import atomic_path
 from .heads import Network
 from .losses import class_weights, learning_rate, mask_loss
 from .recipes import Recipe
@@ -142,14 +139,14 @@ class Trainer:
             if row["val_loss"] < progress.best_loss:
                 progress.best_loss, progress.best_epoch = row["val_loss"], progress.epoch
                 if recipe.patience is not None:
-                    self._best = [v.numpy() for v in self.network.top.variables]
-            self._save(self._state())
+                    self._best = self._top()
+            self._save()
             report(
                 f"epoch {progress.epoch}/{recipe.epochs}: loss {row['loss']:.3f}, "
                 f"val_loss {row['val_loss']:.3f}, val_accuracy {row['val_accuracy']:.3f}"
             )
         if self._best is not None:
-            _assign(self.network.top.variables, self._best)
+            assign(self.network.top.variables, self._best)
         return progress
 
     def _out_of_patience(self) -> bool:
@@ -220,43 +217,20 @@ class Trainer:
                 total[start : start + len(part)] += self._infer(tf.constant(x)).numpy()
         return total / len(views)
 
-    def keep(self) -> None:
-        """Leave only the trained network in the checkpoint, for analyses that ask it for more."""
-        self._best = None  # `fit` has put it into the network
-        self._save(_named("top", self.network.top.variables))
+    def _top(self) -> list[np.ndarray]:
+        return values_of(self.network.top.variables)
 
-    def _state(self) -> dict[str, np.ndarray]:
-        arrays = _named("top", self.network.top.variables)
-        arrays |= _named("optimizer", self.optimizer.variables)
-        if self._best is not None:
-            arrays |= {f"best{i}": value for i, value in enumerate(self._best)}
-        return arrays
-
-    def _save(self, arrays: dict[str, np.ndarray]) -> None:
+    def _save(self) -> None:
         if self.recipe.cut == "features":
             return  # such a run takes seconds; it starts again instead
-        arrays["progress"] = np.array(json.dumps(vars(self.progress)))
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(self.checkpoint) as temporary, open(temporary, "wb") as handle:
-            np.savez(handle, **arrays)
+        state = {"top": self._top(), "optimizer": values_of(self.optimizer.variables)}
+        save_state(self.checkpoint, vars(self.progress), state | {"best": self._best or []})
 
     def _resume(self) -> None:
-        if not is_zipfile(self.checkpoint):
-            return  # none yet, or one cut short by a power failure: the cell starts again
-        with np.load(self.checkpoint, allow_pickle=False) as saved:
-            top, optimizer = self.network.top.variables, self.optimizer.variables
-            _assign(top, [saved[f"top{i}"] for i in range(len(top))])
-            if "optimizer0" in saved:
-                _assign(optimizer, [saved[f"optimizer{i}"] for i in range(len(optimizer))])
-            if "best0" in saved:
-                self._best = [saved[f"best{i}"] for i in range(len(top))]
-            self.progress = Progress(**json.loads(str(saved["progress"])))
-
-
-def _named(prefix: str, variables: list[Any]) -> dict[str, np.ndarray]:
-    return {f"{prefix}{i}": variable.numpy() for i, variable in enumerate(variables)}
-
-
-def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+        if (found := load_state(self.checkpoint)) is None:
+            return
+        progress, state = found
+        assign(self.network.top.variables, state["top"])
+        assign(self.optimizer.variables, state["optimizer"])
+        self._best = state.get("best")
+        self.progress = Progress(**progress)

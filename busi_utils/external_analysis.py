@@ -1,0 +1,209 @@
+"""Malignant or benign in another hospital: discrimination, thresholds carried over, calibration.
+
+An external set may lack normal images. Two rules for the networks' third probability, both fixed
+before any external image was read:
+
+- ``lesions``: the reader knows that there is a lesion; p = p_malignant / (p_malignant + p_benign).
+- ``as_given``: nothing is known; p = p_malignant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from . import CLASSES
+from .bootstrap import percentile_intervals, resampled_weights
+from .calibration import SMALLEST
+from .cells import Cell
+from .metrics import MALIGNANT
+from .predictions import PROBABILITIES, read_prediction_file
+from .ranking import threshold_at_specificity, weighted_ranking
+from .study import Study
+
+RULES = ("lesions", "as_given")
+RULE_LABELS = {"lesions": "malignant against benign", "as_given": "malignant as given"}
+SPECIFICITY = 0.9
+_BENIGN = CLASSES.index("benign")
+
+
+def malignancy(p: np.ndarray, rule: str) -> np.ndarray:
+    """Return the probability of malignancy under a rule, (..., 3) to (...)."""
+    if rule == "as_given":
+        return p[..., MALIGNANT]
+    both = p[..., MALIGNANT] + p[..., _BENIGN]
+    return p[..., MALIGNANT] / np.maximum(both, SMALLEST)
+
+
+def carried_threshold(study: Study, cell: Cell, rule: str) -> float:
+    """Return the threshold with 90 % specificity on a cell's inner validation lesions or images.
+
+    Under ``lesions`` specificity counts benign images, under ``as_given`` all that are not
+    malignant.
+    """
+    table = read_prediction_file(cell.validation(study.workspace))
+    if rule == "lesions":
+        table = table[table["label"] != "normal"]
+    score = malignancy(table[PROBABILITIES].to_numpy(), rule)
+    return threshold_at_specificity(table["label"] == "malignant", score, SPECIFICITY)
+
+
+def binary_replicates(
+    malignant: np.ndarray,
+    scores: np.ndarray,
+    flagged: np.ndarray,
+    patients: np.ndarray,
+    seed: int,
+    n_replicates: int,
+) -> pd.DataFrame:
+    """Return the measures of one score in every replicate of a bootstrap over patients.
+
+    Parameters
+    ----------
+    malignant : np.ndarray
+        Shape (n,), bool.
+    scores : np.ndarray
+        Shape (n,) or (networks, n), 0-1; measures of several networks are averaged.
+    flagged : np.ndarray
+        Like ``scores``, bool: called malignant at the threshold that was carried over.
+    patients : np.ndarray
+        Shape (n,).
+    seed, n_replicates : int
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``auc, sensitivity, specificity, brier, expected_over_observed``; row 0 the values
+        themselves, then the replicates.
+    """
+    scores, flagged = np.atleast_2d(scores), np.atleast_2d(flagged)
+    parts = [_binary(malignant, scores, flagged, np.ones((len(malignant), 1)))]
+    for weights in resampled_weights(patients, seed, n_replicates):
+        parts.append(_binary(malignant, scores, flagged, weights))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _binary(
+    malignant: np.ndarray, scores: np.ndarray, flagged: np.ndarray, weights: np.ndarray
+) -> pd.DataFrame:
+    cancers, others = malignant @ weights, ~malignant @ weights
+    total = cancers + others
+    with np.errstate(invalid="ignore", divide="ignore"):
+        runs = [
+            {
+                "auc": weighted_ranking(malignant, score, weights)[0],
+                "sensitivity": (verdict & malignant) @ weights / cancers,
+                "specificity": (~verdict & ~malignant) @ weights / others,
+                "brier": (score - malignant) ** 2 @ weights / total,
+                "expected_over_observed": score @ weights / cancers,
+            }
+            for score, verdict in zip(scores, flagged, strict=True)
+        ]
+    return pd.DataFrame({name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]})
+
+
+def calibration_slope(malignant: np.ndarray, score: np.ndarray) -> float:
+    """Return the slope of the logistic regression of the truth on the logit of a score.
+
+    1 where the score is as confident as it should be, below 1 where it is overconfident (Cox,
+    Biometrika 1958;45:562-565).
+    """
+    clipped = np.clip(score, SMALLEST, 1 - SMALLEST)
+    logit = np.log(clipped / (1 - clipped))[:, None]
+    return float(LogisticRegression(C=np.inf).fit(logit, malignant).coef_[0, 0])
+
+
+def external_line(
+    malignant: np.ndarray,
+    p: np.ndarray,
+    thresholds: Mapping[str, Sequence[float]],
+    patients: np.ndarray,
+    seed: int,
+    n_replicates: int,
+) -> list[dict[str, object]]:
+    """Return the measures of networks and of their mean, under both rules, with intervals.
+
+    Parameters
+    ----------
+    malignant : np.ndarray
+        Shape (n,), bool.
+    p : np.ndarray
+        Shape (networks, n, 3).
+    thresholds : Mapping
+        Rule to the networks' thresholds (`carried_threshold`); their mean serves the mean network.
+    patients : np.ndarray
+        Shape (n,).
+    seed, n_replicates : int
+
+    Returns
+    -------
+    list of dict
+        One a rule and kind: ``rule, networks`` (``one`` or ``mean of <k>``), ``n``,
+        ``calibration_slope``, and of each column of `binary_replicates` value, ``_low``, ``_high``.
+    """
+    lines = []
+    for rule in RULES:
+        scores, cuts = malignancy(p, rule), np.asarray(thresholds[rule])
+        kinds = {"one": (scores, cuts[:, None])}
+        if len(p) > 1:
+            mean = malignancy(p.mean(axis=0), rule)[None]
+            kinds[f"mean of {len(p)}"] = (mean, cuts.mean()[None, None])
+        for kind, (score, cut) in kinds.items():
+            drawn = binary_replicates(malignant, score, score >= cut, patients, seed, n_replicates)
+            slope = float(np.mean([calibration_slope(malignant, one) for one in score]))
+            line = {"rule": rule, "networks": kind, "n": len(malignant), "calibration_slope": slope}
+            for name, value, low, high in percentile_intervals(drawn).itertuples(index=False):
+                line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            lines.append(line)
+    return lines
+
+
+def by_stratum(
+    manifest: pd.DataFrame,
+    score: np.ndarray,
+    flagged: np.ndarray,
+    column: str,
+    seed: int,
+    n_replicates: int,
+    fewest: int = 20,
+) -> pd.DataFrame:
+    """Return AUC, sensitivity and specificity within each value of a descriptive column.
+
+    Parameters
+    ----------
+    manifest : pd.DataFrame
+        Rows of the scores, with ``label, patient`` and ``column``.
+    score, flagged : np.ndarray
+        Shape (n,).
+    column : str
+        For instance ``birads``; images without a value are left out.
+    fewest : int
+        Smaller strata are put together as ``other``.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``column, stratum, n, malignant``, then value, ``_low``, ``_high`` of each measure;
+        NaN where a stratum lacks a class.
+    """
+    values = manifest[column].where(manifest[column] != "")
+    counts = values.map(values.value_counts())
+    values = values.where(counts >= fewest, "other").where(values.notna())
+    lines = []
+    for stratum, rows in manifest.groupby(values, sort=True):
+        at = manifest.index.get_indexer(rows.index)
+        truth = (rows["label"] == "malignant").to_numpy()
+        drawn = binary_replicates(
+            truth, score[at], flagged[at], rows["patient"].to_numpy(), seed, n_replicates
+        )
+        if truth.all() or not truth.any():
+            drawn["auc"] = np.nan
+        line = {"column": column, "stratum": stratum, "n": len(rows), "malignant": int(truth.sum())}
+        found = percentile_intervals(drawn[["auc", "sensitivity", "specificity"]])
+        for name, value, low, high in found.itertuples(index=False):
+            line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        lines.append(line)
+    return pd.DataFrame(lines)
