@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from .attention import METHODS, attention, maps_of
-from .bootstrap import mean_replicates, percentile_intervals
+from .bootstrap import percentile_intervals
 from .cells import grid
 from .predictions import PROBABILITIES, out_of_fold
 from .products import read_products
+from .resampling import bootstrap_means
 from .study import Study
 
 LABELS = {
@@ -65,7 +68,7 @@ def localisation_table(table: pd.DataFrame, seed: int, n_replicates: int) -> pd.
         for measure in ("hit", "energy"):
             wide[(measure, "chance")] = area
         groups = part.drop_duplicates("image_id").set_index("image_id")["group"]
-        replicates = mean_replicates(wide, groups.loc[wide.index].to_numpy(), seed, n_replicates)
+        replicates = bootstrap_means(wide, groups.loc[wide.index].to_numpy(), seed, n_replicates)
         found = percentile_intervals(replicates)
         for (measure, method), *interval in found.itertuples(index=False):
             values = dict(zip(("value", "low", "high"), interval, strict=True))
@@ -96,7 +99,7 @@ def sanity_table(table: pd.DataFrame, seed: int, n_replicates: int) -> pd.DataFr
     correlations = pd.DataFrame(
         {m: _rank_correlations(own, by_method[m].loc[own.index]) for m in shuffled}
     )
-    replicates = mean_replicates(correlations, own["group"].to_numpy(), seed, n_replicates)
+    replicates = bootstrap_means(correlations, own["group"].to_numpy(), seed, n_replicates)
     found = percentile_intervals(replicates).rename(columns={"metric": "method"})
     return found.assign(label=found["method"].map(LABELS))
 
@@ -105,3 +108,30 @@ def _rank_correlations(a: pd.DataFrame, b: pd.DataFrame) -> np.ndarray:
     """Spearman's correlation of each pair of maps; NaN where one of them is flat."""
     ranks = [pd.DataFrame(maps_of(t).reshape(len(t), -1)).rank(axis=1) for t in (a, b)]
     return ranks[0].corrwith(ranks[1], axis=1).to_numpy()
+
+
+def hits_and_misses(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Draw images that were judged rightly: as many whose Grad-CAM hits the lesion as misses it.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        See `read_attention`.
+    count : int
+        Of each.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``image_id, hit`` (bool), hits first; the draw is the same in every run.
+    """
+    rows = table[(table["method"] == "gradcam") & table["right"]]
+    parts = [rows[rows["hit"] == hit] for hit in (1, 0)]
+    drawn = pd.concat([part.sample(min(count, len(part)), random_state=0) for part in parts])
+    return drawn[["image_id", "hit"]].astype({"hit": bool}).reset_index(drop=True)
+
+
+def maps_for(table: pd.DataFrame, method: str, image_ids: Sequence[str]) -> np.ndarray:
+    """Return the maps of the given images by one method, float64 (n, 7, 7)."""
+    rows = table[table["method"] == method].set_index("image_id")
+    return maps_of(rows.loc[list(image_ids)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -115,40 +114,6 @@ def _mean_over_seeds(
     verdicts = [None] * len(p) if flagged is None else flagged
     runs = [weighted_metrics(y, q, weights, v) for q, v in zip(p, verdicts, strict=True)]
     return {metric: np.mean([run[metric] for run in runs], axis=0) for metric in runs[0]}
-
-
-def mean_replicates(
-    values: pd.DataFrame,
-    groups: np.ndarray,
-    seed: int,
-    n_replicates: int = 10_000,
-    chunk_values: int = CHUNK_VALUES,
-) -> pd.DataFrame:
-    """Means of per-image quantities in every replicate; images are drawn by their groups.
-
-    Parameters
-    ----------
-    values : pandas.DataFrame
-        One row an image, one numeric column a quantity (right or wrong, hit, energy); NaN where an
-        image does not count, so that a recall is the mean of "right" over one class.
-    groups : numpy.ndarray
-        Shape (n,).
-    seed, n_replicates, chunk_values
-        See `resampled_weights`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As one model of `bootstrap_replicates`: row 0 the means themselves, then the replicates.
-    """
-    x = values.to_numpy(dtype=float)
-    known = ~np.isnan(x)
-    filled, counted = np.where(known, x, 0.0).T, known.T.astype(float)
-    itself = np.ones((len(x), 1))
-    drawn = resampled_weights(groups, seed, n_replicates, chunk_values)
-    with np.errstate(invalid="ignore"):
-        means = [(filled @ w / (counted @ w)).T for w in chain([itself], drawn)]
-    return pd.DataFrame(np.concatenate(means), columns=values.columns)
 
 
 def percentile_intervals(replicates: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:

@@ -6,10 +6,17 @@ import os
 from pathlib import Path
 
 from .errors import StudyError
+from .external_sets import EXTERNAL_SETS
 from .paths import CACHE, folder_from
 from .phantom_dataset import DEMO_COUNTS, write_phantom_dataset
 
 DATASETS = ("phantom", "busi")
+DATA_VARIABLES = (
+    "BUSI_DATA",
+    "BUSI_WEIGHTS",
+    *(external.variable for external in EXTERNAL_SETS.values()),
+)
+"""Environment variables that name folders."""
 _PHANTOM_SEED = 1
 _CLINIC_COUNTS = {"benign": 12, "malignant": 8, "normal": 6}
 

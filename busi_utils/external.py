@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,11 @@ import numpy as np
 import pandas as pd
 
 from .cells import Cell, prediction_table
-from .external_sets import read_external
+from .errors import StudyError
+from .external_sets import EXTERNAL_SETS, read_external
+from .fileio import write_csv
+from .paths import CACHE, Workspace
+from .phantom_external import write_busbra_phantoms, write_busuclm_phantoms
 from .products import Product
 from .recipes import recipe_of
 from .study import Study
@@ -22,31 +28,81 @@ EXTERNAL = "external"  # the cohort's name
 ADAPTED = "-adapted"  # batch statistics taken from the external images
 _VERSION = 1  # raise when predictions change
 _BATCH = 32
+_WRITERS = {"busbra": write_busbra_phantoms, "busuclm": write_busuclm_phantoms}
+_PHANTOM_COUNTS = {"benign": 28, "malignant": 20}
+_PHANTOM_SEED = 7
 
 
-def external(name: str, manifest: pd.DataFrame, folder: str, adapted: bool = False) -> Product:
+@dataclass(frozen=True)
+class ExternalData:
+    """An external data set as a study meets it.
+
+    Attributes
+    ----------
+    name : str
+        In `external_sets.EXTERNAL_SETS`.
+    manifest : pd.DataFrame
+        See `external_sets.read_external`, without paths; only images that are asked about.
+    folder : str
+        Of the images; empty where only stored predictions are read.
+    """
+
+    name: str
+    manifest: pd.DataFrame
+    folder: str
+
+
+def prepare_external(name: str, dataset: str, workspace: Workspace) -> ExternalData:
+    """Read an external data set and keep its manifest, or read the manifest that was kept.
+
+    With ``phantom`` the set is phantoms of a second scanner, written in the layout of ``name``.
+
+    Raises
+    ------
+    StudyError
+        If neither a folder was named (by the set's environment variable) nor a manifest kept.
+    """
+    path = workspace.manifest(name)
+    folder = _folder(name, dataset)
+    if folder:
+        found = read_external(name, folder)
+        write_csv(path, found.drop(columns=["path", "mask"]))
+    elif not path.is_file():
+        raise StudyError(
+            f"{EXTERNAL_SETS[name].title} was not named and {path} does not exist: set "
+            f"{EXTERNAL_SETS[name].variable} to its folder."
+        )
+    text = ["image_id", "patient", "birads", "histology", "device", "excluded_because"]
+    kept = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False)
+    used = kept[kept["excluded_because"] == ""].reset_index(drop=True)
+    return ExternalData(name, used, folder)
+
+
+def _folder(name: str, dataset: str) -> str:
+    if dataset == "phantom":
+        folder = CACHE / "phantom" / name
+        _WRITERS[name](folder, _PHANTOM_COUNTS, seed=_PHANTOM_SEED)
+        return str(folder)
+    return os.environ.get(EXTERNAL_SETS[name].variable, "")
+
+
+def external(data: ExternalData, adapted: bool = False) -> Product:
     """Return the product that holds a cell's predictions for an external data set.
 
     They are prediction files in the form of the contract, for all images, from one network each.
 
     Parameters
     ----------
-    name : str
-        In `external_sets.EXTERNAL_SETS`.
-    manifest : pd.DataFrame
-        See `external_sets.read_external`; excluded images are not asked about.
-    folder : str
-        Of the images; may be empty where nothing is missing.
+    data : ExternalData
     adapted : bool
         Take the statistics of the trained batch-norm layers from the external images, which needs
         all of them at once but no label (Li et al., Pattern Recognit 2018;80:109-117).
     """
-    used = manifest.loc[manifest["excluded_because"] == "", "sha256"]
-    digest = hashlib.sha256("".join(sorted(used)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("".join(sorted(data.manifest["sha256"])).encode()).hexdigest()[:16]
     settings = {"version": _VERSION, "images": digest, "adapted": adapted}
-    compute = partial(_compute, name=name, folder=folder)
+    compute = partial(_compute, name=data.name, folder=data.folder)
     ending = ADAPTED if adapted else ""
-    return Product("predictions", settings, compute, name, EXTERNAL, ending)
+    return Product("predictions", settings, compute, data.name, EXTERNAL, ending)
 
 
 def _compute(
@@ -59,6 +115,11 @@ def _compute(
 ) -> pd.DataFrame:
     from .inference import predict, prepared, wanted_range  # TensorFlow is large
 
+    if not folder:
+        raise StudyError(
+            f"{EXTERNAL_SETS[name].title} is to be predicted and was not named: set "
+            f"{EXTERNAL_SETS[name].variable} to its folder."
+        )
     files = read_external(name, folder)
     files = files[files["excluded_because"] == ""].reset_index(drop=True)
     recipe = recipe_of(cell.recipe)

@@ -10,18 +10,19 @@ before any external image was read:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from . import CLASSES
-from .bootstrap import percentile_intervals, resampled_weights
 from .calibration import SMALLEST
 from .cells import Cell
 from .metrics import MALIGNANT
 from .predictions import PROBABILITIES, read_prediction_file
 from .ranking import threshold_at_specificity, weighted_ranking
+from .resampling import as_line, replicate
 from .study import Study
 
 RULES = ("lesions", "as_given")
@@ -80,15 +81,13 @@ def binary_replicates(
         themselves, then the replicates.
     """
     scores, flagged = np.atleast_2d(scores), np.atleast_2d(flagged)
-    parts = [_binary(malignant, scores, flagged, np.ones((len(malignant), 1)))]
-    for weights in resampled_weights(patients, seed, n_replicates):
-        parts.append(_binary(malignant, scores, flagged, weights))
-    return pd.concat(parts, ignore_index=True)
+    measure = partial(_binary, malignant, scores, flagged)
+    return replicate(measure, patients, seed, n_replicates)
 
 
 def _binary(
     malignant: np.ndarray, scores: np.ndarray, flagged: np.ndarray, weights: np.ndarray
-) -> pd.DataFrame:
+) -> dict[str, np.ndarray]:
     cancers, others = malignant @ weights, ~malignant @ weights
     total = cancers + others
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -102,7 +101,7 @@ def _binary(
             }
             for score, verdict in zip(scores, flagged, strict=True)
         ]
-    return pd.DataFrame({name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]})
+    return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
 
 
 def calibration_slope(malignant: np.ndarray, score: np.ndarray) -> float:
@@ -155,9 +154,7 @@ def external_line(
             drawn = binary_replicates(malignant, score, score >= cut, patients, seed, n_replicates)
             slope = float(np.mean([calibration_slope(malignant, one) for one in score]))
             line = {"rule": rule, "networks": kind, "n": len(malignant), "calibration_slope": slope}
-            for name, value, low, high in percentile_intervals(drawn).itertuples(index=False):
-                line |= {name: value, f"{name}_low": low, f"{name}_high": high}
-            lines.append(line)
+            lines.append(line | as_line(drawn))
     return lines
 
 
@@ -202,8 +199,5 @@ def by_stratum(
         if truth.all() or not truth.any():
             drawn["auc"] = np.nan
         line = {"column": column, "stratum": stratum, "n": len(rows), "malignant": int(truth.sum())}
-        found = percentile_intervals(drawn[["auc", "sensitivity", "specificity"]])
-        for name, value, low, high in found.itertuples(index=False):
-            line |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        lines.append(line)
+        lines.append(line | as_line(drawn[["auc", "sensitivity", "specificity"]]))
     return pd.DataFrame(lines)

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .figures import PRINT_WIDTH
+from .images import load_masks, load_pixels
+from .study import Study
 
 _OUTLINE = "#F0E442"
 
@@ -79,3 +81,9 @@ def _outlined(ax: Axes, image: np.ndarray, mask: np.ndarray) -> None:
     ax.imshow(image, vmin=0, vmax=255)
     if mask.any():
         ax.contour(mask, levels=[0.5], colors=_OUTLINE, linewidths=1.0)
+
+
+def images_of(study: Study, image_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return letterboxed images (n, size, size), uint8, and their lesion masks, bool."""
+    files = study.bank_files("raw").set_index("image_id").loc[list(image_ids)].reset_index()
+    return np.asarray(load_pixels(files, study.size)), np.asarray(load_masks(files, study.size)) > 0

@@ -63,9 +63,7 @@ def machine_folders(workspace: Workspace, parameters: Mapping[str, Any]) -> dict
     parameters : Mapping
         Of the notebook; those that hold an absolute path stand for their name.
     """
-    named = {
-        name: os.environ.get(name, "") for name in ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA")
-    }
+    named = {name: os.environ.get(name, "") for name in DATA_VARIABLES}
     named |= {k: v for k, v in parameters.items() if isinstance(v, str) and k != "workspace"}
     folders = {}
     for name, value in named.items():

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from .bootstrap import mean_replicates, percentile_intervals
+from .bootstrap import percentile_intervals
 from .cells import grid
 from .comparison import title_of
 from .corruptions import CORRUPTIONS
@@ -15,6 +15,7 @@ from .metrics import encode
 from .predictions import PROBABILITIES
 from .probes import NONE, probes
 from .products import read_products
+from .resampling import as_line, bootstrap_means
 from .study import Study
 
 METRICS = ("accuracy", "recall_malignant")
@@ -63,13 +64,15 @@ def robustness_table(
     """
     lines = []
     for model, table in found.items():
-        intervals = _intervals(_by_probe(table), table, seed, n_replicates)
+        values = _by_probe(table)
+        drawn = bootstrap_means(values, _groups(values, table), seed, n_replicates)
         severities = sorted(set(table.loc[table["probe"].isin(CORRUPTIONS), "severity"]))
         for name in CORRUPTIONS:
             for severity in (0, *severities):
-                key = (name, severity) if severity else (NONE, 0)
+                probe = (name, severity) if severity else (NONE, 0)
+                at = drawn[[(metric, *probe) for metric in METRICS]].set_axis(METRICS, axis=1)
                 line = {"model": model, "title": title_of(model), "corruption": name}
-                lines.append(line | {"severity": severity} | _line(intervals, key))
+                lines.append(line | {"severity": severity} | as_line(at))
     return pd.DataFrame(lines)
 
 
@@ -127,7 +130,7 @@ def _wide(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _costs(right: pd.DataFrame, table: pd.DataFrame, seed: int, n_replicates: int) -> pd.DataFrame:
-    replicates = 100 * mean_replicates(right, _groups(right, table), seed, n_replicates)
+    replicates = 100 * bootstrap_means(right, _groups(right, table), seed, n_replicates)
     cost = -replicates[list(CORRUPTIONS)].sub(replicates[NONE], axis=0)
     return cost.assign(all=cost.mean(axis=1))
 
@@ -135,18 +138,3 @@ def _costs(right: pd.DataFrame, table: pd.DataFrame, seed: int, n_replicates: in
 def _groups(values: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     groups = table.drop_duplicates("image_id").set_index("image_id")["group"]
     return groups.loc[values.index].to_numpy()
-
-
-def _intervals(
-    values: pd.DataFrame, table: pd.DataFrame, seed: int, n_replicates: int
-) -> pd.DataFrame:
-    replicates = mean_replicates(values, _groups(values, table), seed, n_replicates)
-    return percentile_intervals(replicates).set_index("metric")
-
-
-def _line(intervals: pd.DataFrame, key: tuple[str, int]) -> dict[str, float]:
-    line = {}
-    for metric in METRICS:
-        value, low, high = intervals.loc[[(metric, *key)]].iloc[0]
-        line |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
-    return line

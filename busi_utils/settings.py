@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .datasets import sources_of
+from .datasets import DATA_VARIABLES, sources_of
 from .errors import StudyError
+from .external_sets import EXTERNAL_SETS
 from .parameters import parameter_file, parse_overrides, read_parameter_file
 from .paths import Workspace, folder_from, workspace_for
 from .runner import CELL_TIMEOUT_S
 
 DEMO_CELL_TIMEOUT_S = 1800
-_DATA_VARIABLES = ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def settings_from(arguments: Namespace) -> Settings:
 def _set_variables(dataset: str, data: str, weights: str) -> None:
     """Make folders absolute (kernels run elsewhere), and hide them from the demonstration."""
     if dataset == "phantom":
-        for variable in _DATA_VARIABLES:
+        for variable in DATA_VARIABLES:
             os.environ.pop(variable, None)
         return
     if data:
@@ -94,5 +94,7 @@ def _set_variables(dataset: str, data: str, weights: str) -> None:
     if weights or os.environ.get("BUSI_WEIGHTS"):
         folder = folder_from(weights, "BUSI_WEIGHTS", "weights")
         os.environ["BUSI_WEIGHTS"] = str(folder)
-    if os.environ.get("BUSBRA_DATA"):
-        os.environ["BUSBRA_DATA"] = str(folder_from("", "BUSBRA_DATA", "BUS-BRA"))
+    for external in EXTERNAL_SETS.values():
+        if os.environ.get(external.variable):
+            folder = folder_from("", external.variable, external.title)
+            os.environ[external.variable] = str(folder)

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from busi_utils import attention, attention_analysis, robustness
-from busi_utils.bootstrap import mean_replicates, percentile_intervals
+from busi_utils.bootstrap import percentile_intervals
 from busi_utils.corruptions import CORRUPTIONS
 from busi_utils.external_analysis import (
     binary_replicates,
@@ -16,13 +16,14 @@ from busi_utils.external_analysis import (
     external_line,
     malignancy,
 )
+from busi_utils.resampling import bootstrap_means
 
 RNG = np.random.default_rng(5)
 
 
 def test_means_of_a_subset_leave_the_others_out():
     values = pd.DataFrame({"all": [1.0, 0, 1, 1], "some": [1.0, 0, np.nan, np.nan]})
-    drawn = mean_replicates(values, np.array(list("aabc")), seed=0, n_replicates=400)
+    drawn = bootstrap_means(values, np.array(list("aabc")), seed=0, n_replicates=400)
     assert list(drawn.iloc[0]) == [0.75, 0.5]
     assert set(drawn["some"].dropna()) == {0.5}, "its two images share a group"
     assert drawn["some"].isna().any(), "a replicate may hold neither"
@@ -31,7 +32,7 @@ def test_means_of_a_subset_leave_the_others_out():
 
 def test_means_have_the_interval_of_the_ordinary_bootstrap():
     x = RNG.random(60)
-    drawn = mean_replicates(pd.DataFrame({"x": x}), np.arange(60), seed=1, n_replicates=4000)
+    drawn = bootstrap_means(pd.DataFrame({"x": x}), np.arange(60), seed=1, n_replicates=4000)
     low, high = percentile_intervals(drawn)[["low", "high"]].iloc[0]
     rows = RNG.integers(0, 60, (4000, 60))
     np.testing.assert_allclose((low, high), np.quantile(x[rows].mean(1), [0.025, 0.975]), atol=0.01)

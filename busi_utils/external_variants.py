@@ -1,0 +1,182 @@
+"""What makes a network travel better: every variant on the same external images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .cells import Cell, grid
+from .comparison import title_of
+from .external import ExternalData, external
+from .external_analysis import (
+    RULES,
+    binary_replicates,
+    by_stratum,
+    calibration_slope,
+    carried_threshold,
+    external_line,
+    malignancy,
+)
+from .external_sets import EXTERNAL_SETS
+from .metrics import MALIGNANT, encode
+from .predictions import PROBABILITIES
+from .products import read_products, run_products
+from .resampling import as_line
+from .study import Study
+from .summaries import read_row
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of predicting an external set: a trained row, as it is or adapted to the images."""
+
+    model: str
+    recipe: str
+    seeds: tuple[int, ...]
+    adapted: bool = False
+
+    @property
+    def label(self) -> str:
+        """Words for figures and tables."""
+        words = {"tuned": "", "tuned-inpainted": ", marks inpainted"}
+        words["tuned-plain_augmentation"] = ", augmentation as written"
+        seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
+        ending = ", statistics of the new images" if self.adapted else ""
+        return title_of(self.model) + words.get(self.recipe, f", {self.recipe}") + seeds + ending
+
+    def cells(self, study: Study) -> list[Cell]:
+        """Return the trained cells, all folds of all seeds."""
+        return grid(study.dataset, ["clean"], [self.model], [self.recipe], self.seeds)
+
+
+def run_external(study: Study, data: ExternalData, variants: Sequence[Variant]) -> int:
+    """Predict what is missing; return how many networks were asked."""
+    return sum(
+        run_products(study, external(data, one.adapted), one.cells(study)) for one in variants
+    )
+
+
+def read_external_predictions(study: Study, data: ExternalData, variant: Variant) -> np.ndarray:
+    """Return the probabilities of every network of a variant, (networks, n, 3), manifest order."""
+    product, order = external(data, variant.adapted), data.manifest["image_id"]
+    return np.stack(
+        [
+            read_products(study, product, [cell]).set_index("image_id").loc[order, PROBABILITIES]
+            for cell in variant.cells(study)
+        ]
+    )
+
+
+def external_table(
+    study: Study, data: ExternalData, variants: Sequence[Variant], seed: int, n_replicates: int
+) -> pd.DataFrame:
+    """Return the measures of every variant, and of the mean of all their networks.
+
+    Nothing is chosen on the external images: every variant stands in the table, thresholds come
+    from the inner validation images of each network's training set.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``variant``, then the columns of `external_analysis.external_line`.
+    """
+    malignant = (data.manifest["label"] == "malignant").to_numpy()
+    patients = data.manifest["patient"].to_numpy()
+    lines, every, every_cut = [], [], {rule: [] for rule in RULES}
+    for variant in variants:
+        p = read_external_predictions(study, data, variant)
+        cuts = {
+            rule: [carried_threshold(study, cell, rule) for cell in variant.cells(study)]
+            for rule in RULES
+        }
+        found = external_line(malignant, p, cuts, patients, seed, n_replicates)
+        lines += [{"variant": variant.label} | line for line in found]
+        if not variant.adapted:
+            every.append(p)
+            every_cut = {rule: every_cut[rule] + cuts[rule] for rule in RULES}
+    if len(every) > 1:
+        p = np.concatenate(every)
+        found = external_line(malignant, p, every_cut, patients, seed, n_replicates)
+        means = [line for line in found if line["networks"] != "one"]
+        lines += [{"variant": "all networks together"} | line for line in means]
+    return pd.DataFrame(lines)
+
+
+def at_home(
+    study: Study, variant: Variant, rule: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the same question asked of the study's own lesions, out of fold.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Malignant (n,) bool, scores (seeds, n), verdicts at the thresholds (seeds, n) bool, and
+        duplicate groups (n,).
+    """
+    found = read_row(study, ("clean", variant.model, variant.recipe))
+    lesion = found.y != encode(np.array(["normal"]))[0]
+    cuts = np.array([carried_threshold(study, cell, rule) for cell in variant.cells(study)])
+    cuts = cuts.reshape(len(variant.seeds), -1)[:, found.images["fold"]]
+    chosen = [found.seeds.index(seed) for seed in variant.seeds]
+    scores = malignancy(found.p[chosen], rule)
+    flagged = scores >= cuts
+    return (
+        found.y[lesion] == MALIGNANT,
+        scores[:, lesion],
+        flagged[:, lesion],
+        found.groups[lesion],
+    )
+
+
+def home_line(
+    study: Study, variant: Variant, rule: str, seed: int, n_replicates: int
+) -> dict[str, object]:
+    """Return the measures of `at_home` with intervals over duplicate groups, one network each."""
+    truth, scores, flagged, groups = at_home(study, variant, rule)
+    drawn = binary_replicates(truth, scores, flagged, groups, seed, n_replicates)
+    slope = float(np.mean([calibration_slope(truth, score) for score in scores]))
+    line = {"rule": rule, "networks": "one", "n": len(truth), "calibration_slope": slope}
+    return line | as_line(drawn)
+
+
+def strata(
+    study: Study, data: ExternalData, variant: Variant, seed: int, n_replicates: int
+) -> pd.DataFrame:
+    """Return the mean network of a variant by BI-RADS category, histology and device.
+
+    Returns
+    -------
+    pd.DataFrame
+        See `external_analysis.by_stratum`; rule ``lesions``.
+    """
+    p = read_external_predictions(study, data, variant).mean(axis=0)
+    cuts = [carried_threshold(study, cell, "lesions") for cell in variant.cells(study)]
+    score = malignancy(p, "lesions")
+    flagged = score >= np.mean(cuts)
+    tables = [
+        by_stratum(data.manifest, score, flagged, column, seed, n_replicates)
+        for column in ("birads", "histology", "device")
+        if (data.manifest[column] != "").any()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def calibration_parts(
+    study: Study, data: ExternalData, variant: Variant
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return truth and score at home (one network an image) and away (the first network).
+
+    The scores follow rule ``lesions``. One network of several is shown away as at home, since a
+    mean of networks is less sure than each of them.
+    """
+    truth, scores, *_ = at_home(study, variant, "lesions")
+    p = read_external_predictions(study, data, variant)[0]
+    malignant = (data.manifest["label"] == "malignant").to_numpy()
+    title = EXTERNAL_SETS[data.name].title
+    return {
+        "at home, out of fold": (truth, scores[0]),
+        f"{title}, one network": (malignant, malignancy(p, "lesions")),
+    }

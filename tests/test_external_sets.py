@@ -1,0 +1,355 @@
+import hashlib
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from small_busi import encode, texture
+
+from busi_utils import external_sets
+from busi_utils.errors import StudyError
+from busi_utils.external_layouts import read_listing
+from busi_utils.external_sets import (
+    COLUMNS,
+    ExternalSet,
+    read_external,
+    read_external_mask,
+)
+from busi_utils.images import pixel_sha256, read_grey
+from busi_utils.phantom import render_phantoms
+from busi_utils.phantom_external import DEVICE, write_busbra_phantoms, write_busuclm_phantoms
+
+BUSBRA_COUNTS = {"benign": 5, "malignant": 4}
+BUSUCLM_COUNTS = {"normal": 5, "benign": 4, "malignant": 4}
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    root = tmp_path_factory.mktemp("external")
+    write_busbra_phantoms(root / "busbra", BUSBRA_COUNTS, seed=3)
+    write_busuclm_phantoms(root / "busuclm", BUSUCLM_COUNTS, seed=3)
+    return root
+
+
+@pytest.fixture
+def busbra(phantoms, tmp_path):
+    return shutil.copytree(phantoms / "busbra", tmp_path / "busbra")
+
+
+@pytest.fixture
+def busuclm(phantoms, tmp_path):
+    return shutil.copytree(phantoms / "busuclm", tmp_path / "busuclm")
+
+
+def _edit(file, old, new):
+    text = file.read_text(encoding="utf-8-sig")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8-sig")
+
+
+def _table(folder):
+    return pd.read_csv(folder / "bus_data.csv", dtype=str)
+
+
+def test_busbra_round_trip(phantoms):
+    images = read_external("busbra", phantoms / "busbra")
+    table = _table(phantoms / "busbra")
+    assert tuple(images.columns) == COLUMNS
+    assert list(images.index) == list(range(9))
+    assert images["label"].value_counts().to_dict() == BUSBRA_COUNTS
+    for ours, theirs in {
+        "image_id": "ID",
+        "patient": "Case",
+        "birads": "BIRADS",
+        "histology": "Histology",
+    }.items():
+        assert list(images[ours]) == list(table[theirs])
+    assert set(images["device"]) == {DEVICE}
+    assert not images["annotated"].any()
+    assert (images["excluded_because"] == "").all()
+    rendered = render_phantoms(list(images["label"]), 3, "B")
+    for row, phantom, box in zip(images.itertuples(), rendered, table["BBOX"], strict=True):
+        assert row.sha256 == pixel_sha256(phantom.image)
+        mask = read_external_mask(row.mask, phantom.image.shape)
+        assert (mask == np.logical_or.reduce(phantom.masks)).all()
+        assert list(cv2.boundingRect(mask.astype(np.uint8))) == json.loads(box)
+
+
+def test_views_of_a_case_share_their_patient(phantoms):
+    images = read_external("busbra", phantoms / "busbra")
+    views = images.groupby("patient")["image_id"].agg(lambda ids: {name[-1] for name in ids})
+    assert sorted(map(sorted, views)) == [["l", "r"]] * 2 + [["s"]] * 5
+    described = images.groupby("patient")[["label", "birads", "histology"]].nunique()
+    assert (described == 1).all(axis=None)
+
+
+def test_busuclm_round_trip(phantoms):
+    images = read_external("busuclm", phantoms / "busuclm")
+    folder = phantoms / "busuclm"
+    assert (folder / "INFO.csv").read_bytes()[:3] == b"\xef\xbb\xbf"
+    table = pd.read_csv(folder / "INFO.csv", sep=";", encoding="utf-8-sig")
+    assert tuple(images.columns) == COLUMNS
+    assert images["label"].value_counts().to_dict() == BUSUCLM_COUNTS
+    assert list(images["image_id"] + ".png") == list(table["Image"])
+    assert list(images["patient"]) == list(table["Image"].str[:4])
+    assert images["patient"].nunique() == 3
+    assert images["annotated"].dtype == bool
+    assert images["annotated"].any()
+    assert list(images["annotated"]) == list(table["Marks"] == "Yes")
+    doppler = (table["Doppler"] == "Yes").to_numpy()
+    assert 0 < doppler.sum() < len(doppler)
+    assert list(images["excluded_because"]) == ["Doppler frame" if d else "" for d in doppler]
+    assert {Image.open(path).mode for path in images["path"]} == {"RGB", "RGBA"}
+    rendered = render_phantoms(list(images["label"]), 3, "B")
+    plain = ~images["annotated"] & ~doppler
+    assert plain.any()
+    for row, phantom, untouched in zip(images.itertuples(), rendered, plain, strict=True):
+        assert (row.sha256 == pixel_sha256(phantom.image)) == untouched
+        mask = read_external_mask(row.mask, phantom.image.shape)
+        expected = np.any([np.zeros_like(mask), *phantom.masks], axis=0)
+        assert (mask == expected).all()
+
+
+def test_busuclm_masks_are_coloured_by_class(phantoms):
+    images = read_external("busuclm", phantoms / "busuclm")
+    expected = {"normal": set(), "benign": {(0, 255, 0)}, "malignant": {(255, 0, 0)}}
+    for row in images.itertuples():
+        colours = {colour for _, colour in Image.open(row.mask).getcolors()}
+        assert colours - {(0, 0, 0)} == expected[row.label]
+
+
+def test_an_rgba_frame_is_its_rgb_pixels(busuclm):
+    images = read_external("busuclm", busuclm)
+    row = next(row for row in images.itertuples() if Image.open(row.path).mode == "RGBA")
+    with Image.open(row.path) as image:
+        colour = image.convert("RGB")
+        image.putalpha(90)
+        image.save(row.path)
+    again = read_external("busuclm", busuclm).set_index("image_id")
+    assert again.loc[row.image_id, "sha256"] == row.sha256
+    colour.save(row.path)
+    again = read_external("busuclm", busuclm).set_index("image_id")
+    assert again.loc[row.image_id, "sha256"] == row.sha256
+    assert (read_grey(row.path) == np.asarray(colour.convert("L"))).all()
+
+
+def test_sizes_in_the_table_are_not_those_of_the_files(busbra):
+    before = read_external("busbra", busbra)
+    table = _table(busbra).assign(Width="1", Height="2")
+    table.to_csv(busbra / "bus_data.csv", index=False)
+    pd.testing.assert_frame_equal(read_external("busbra", busbra), before)
+
+
+def test_every_official_view_name_is_read(busbra):
+    shutil.copy(busbra / "Images" / "bus_0001-s.png", busbra / "Images" / "bus_1064-r.png")
+    shutil.copy(busbra / "Masks" / "mask_0001-s.png", busbra / "Masks" / "mask_1064-r.png")
+    table = _table(busbra)
+    table.loc[len(table)] = table.iloc[0].to_dict() | {"ID": "bus_1064-r", "Case": "1064"}
+    table.to_csv(busbra / "bus_data.csv", index=False)
+    last = read_external("busbra", busbra).iloc[-1]
+    assert (last["image_id"], last["patient"]) == ("bus_1064-r", "1064")
+    assert last["mask"] == str(busbra / "Masks" / "mask_1064-r.png")
+
+
+def test_words_that_look_like_missing_values_are_words(busbra):
+    _edit(busbra / "bus_data.csv", "bus_0001-s,1,", "bus_0001-s,NA,")
+    assert read_external("busbra", busbra)["patient"][0] == "NA"
+
+
+def test_letter_case_blank_rows_and_litter_change_nothing(busuclm):
+    before = read_external("busuclm", busuclm)
+    info = busuclm / "INFO.csv"
+    words = info.read_text(encoding="utf-8-sig").replace(";Benign;", ";BENIGN;")
+    info.write_text(words.replace(";Yes;", ";y;").replace(";Normal;", "; normal ;") + ";;;;;\n\n")
+    (busuclm / "images" / ".DS_Store").write_bytes(b"x")
+    (busuclm / "images" / "Thumbs.db").write_bytes(b"x")
+    pd.testing.assert_frame_equal(read_external("busuclm", busuclm), before)
+
+
+def test_the_environment_names_the_folder(phantoms, monkeypatch):
+    monkeypatch.setenv("BUSBRA_DATA", str(phantoms / "busbra"))
+    images = read_external("busbra")
+    assert images["path"].str.startswith(str(phantoms)).all()
+    monkeypatch.delenv("BUSBRA_DATA")
+    with pytest.raises(StudyError, match="No BUS-BRA was named: pass its folder or set BUSBRA_DA"):
+        read_external("busbra")
+
+
+def test_masks_may_be_absent_as_a_whole_but_not_in_part(busbra):
+    lost = busbra / "Masks" / "mask_0001-s.png"
+    lost.unlink()
+    with pytest.raises(StudyError, match=r"row 2, belongs to .*mask_0001-s\.png, which does not"):
+        read_external("busbra", busbra)
+    shutil.rmtree(busbra / "Masks")
+    assert (read_external("busbra", busbra)["mask"] == "").all()
+
+
+def _without(column):
+    def break_it(folder):
+        _table(folder).drop(columns=column).to_csv(folder / "bus_data.csv", index=False)
+
+    return break_it
+
+
+def _twice(folder):
+    table = _table(folder)
+    pd.concat([table, table.iloc[[2]]]).to_csv(folder / "bus_data.csv", index=False)
+
+
+def _lose_two(folder):
+    for name in ("bus_0002-l", "bus_0003-s"):
+        (folder / "Images" / f"{name}.png").unlink()
+
+
+def _more_fields(folder):
+    with (folder / "bus_data.csv").open("a") as file:
+        file.write("one,field,more,than,the,table,has,of,columns,ok,no\n")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "says"),
+    [
+        (shutil.rmtree, r"The BUS-BRA folder .*busbra does not exist: correct .* BUSBRA_DATA\."),
+        (
+            lambda folder: (folder / "bus_data.csv").unlink(),
+            r"bus_data\.csv does not exist: name the folder that holds this label table\.",
+        ),
+        (_without("Case"), r"bus_data\.csv has no column 'Case' \(it has ID, .*\): restore"),
+        (_without("Pathology"), r"bus_data\.csv has no column 'Pathology' \(it has"),
+        (
+            lambda folder: _edit(folder / "bus_data.csv", ",benign,", ",bening,"),
+            r"bus_data\.csv, row 2, has 'bening' as 'Pathology': correct it to one of normal, ben",
+        ),
+        (
+            lambda folder: _edit(folder / "bus_data.csv", "-s,1,", "-s,,"),
+            r"bus_data\.csv, row 2, has no 'Case': fill it in or remove the row\.",
+        ),
+        (
+            _lose_two,
+            r"row 3 \(the first of 2 such rows\), belongs to .*0002-l\.png, which does not exist",
+        ),
+        (
+            lambda folder: shutil.copy(
+                folder / "Images" / "bus_0001-s.png", folder / "Images" / "bus_9999-s.png"
+            ),
+            r"bus_9999-s\.png is not listed in .*bus_data\.csv: add its row or move it elsewhere\.",
+        ),
+        (_twice, r"bus_data\.csv, row 11, lists bus_0002-r again after row 4: remove one of"),
+        (
+            lambda folder: shutil.rmtree(folder / "Images"),
+            r"Images does not exist: restore that folder of the data set\.",
+        ),
+        (_more_fields, r"bus_data\.csv could not be read as a table separated by ','"),
+        (
+            lambda folder: (folder / "bus_data.csv").write_bytes(b"ID,Case,Pathology\n\xff,1,2\n"),
+            r"bus_data\.csv could not be read as a table",
+        ),
+        (
+            lambda folder: (folder / "bus_data.csv").write_text(
+                ",".join(_table(folder).columns) + "\n"
+            ),
+            r"bus_data\.csv lists no image: restore",
+        ),
+        (
+            lambda folder: (folder / "Images" / "bus_0001-s.png").write_bytes(b"no image"),
+            r"bus_0001-s\.png is not an image",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(busbra, break_it, says):
+    break_it(busbra)
+    with pytest.raises(StudyError, match=says) as raised:
+        read_external("busbra", busbra)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_flag_or_set_is_refused(busuclm):
+    _edit(busuclm / "INFO.csv", ";No;", ";Maybe;")
+    with pytest.raises(StudyError, match=r"INFO\.csv, row 2, has 'Maybe' as 'Doppler': correct"):
+        read_external("busuclm", busuclm)
+    with pytest.raises(StudyError, match="Unknown external set 'busi': choose one of busbra, bus"):
+        read_external("busi", busuclm)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.tuples(*[st.integers(0, 255)] * 3), st.sampled_from(["RGB", "RGBA"]))
+def test_a_mask_is_whatever_is_not_black(tmp_path, colour, mode):
+    pixels = np.zeros((6, 9, 3), np.uint8)
+    pixels[1:4, 2:5] = colour
+    Image.fromarray(pixels).convert(mode).save(tmp_path / "mask.png")
+    mask = read_external_mask(tmp_path / "mask.png", (6, 9))
+    assert mask.dtype == bool
+    assert mask.sum() == (9 if any(colour) else 0)
+
+
+def test_a_mask_of_another_size_is_refused(phantoms):
+    row = read_external("busuclm", phantoms / "busuclm").iloc[0]
+    with pytest.raises(StudyError, match=r"The mask .* pixels but its image is 9x6"):
+        read_external_mask(row["mask"], (6, 9))
+
+
+def test_a_third_set_takes_a_few_lines(tmp_path, monkeypatch):
+    def read_clinic(folder):
+        return read_listing(
+            folder,
+            "labels.tsv",
+            {"image_id": "scan", "label": "finding", "patient": "subject", "device": "machine"},
+            image="scans/us-{}.jpg",
+            separator="\t",
+        )
+
+    clinic = ExternalSet("the clinic", "CLINIC_DATA", "clinic2030", read_clinic)
+    monkeypatch.setitem(external_sets.EXTERNAL_SETS, "clinic", clinic)
+    (tmp_path / "scans").mkdir()
+    for k, mode in enumerate(["L", "RGB"]):
+        encode(texture(k), mode).save(tmp_path / "scans" / f"us-{k}.jpg")
+    rows = "scan\tfinding\tsubject\tmachine\n1\tMalignant\tB\tM9\n0\tnormal\tA\t\n"
+    (tmp_path / "labels.tsv").write_text(rows)
+    images = read_external("clinic", tmp_path)
+    assert list(images["image_id"]) == ["us-1", "us-0"]
+    assert list(images["label"]) == ["malignant", "normal"]
+    assert list(images["patient"]) == ["B", "A"]
+    assert list(images["device"]) == ["M9", ""]
+    assert (images[["mask", "birads", "histology", "excluded_because"]] == "").all(axis=None)
+    assert images["sha256"][1] == pixel_sha256(read_grey(tmp_path / "scans" / "us-0.jpg"))
+
+
+def _fingerprint(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }
+
+
+@pytest.mark.parametrize("write", [write_busbra_phantoms, write_busuclm_phantoms])
+def test_phantoms_are_the_same_again_and_reused_when_complete(tmp_path, write):
+    counts = {"benign": 2, "malignant": 2}
+    first = write(tmp_path / "a", counts, seed=1)
+    written = _fingerprint(first)
+    assert _fingerprint(write(tmp_path / "b", counts, seed=1)) == written
+    times = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
+    assert write(first, counts, seed=1) == first
+    assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == times
+    next(first.glob("*/*.png")).unlink()
+    assert _fingerprint(write(first, counts, seed=1)) == written
+    changed = _fingerprint(write(first, counts, seed=2))
+    assert changed.keys() == written.keys()
+    assert not set(changed.values()) & set(written.values())
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"a", "b"}
+
+
+def test_phantoms_never_replace_what_is_not_theirs(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(StudyError, match="holds files that are no phantoms"):
+        write_busbra_phantoms(tmp_path, BUSBRA_COUNTS, seed=1)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    with pytest.raises(StudyError, match="busbra has no class 'normal'"):
+        write_busbra_phantoms(tmp_path / "new", {"normal": 1}, seed=1)
+    for counts in ({"benign": -1}, {"benign": 0}, {}):
+        with pytest.raises(StudyError, match="must be positive"):
+            write_busuclm_phantoms(tmp_path / "new", counts, seed=1)
