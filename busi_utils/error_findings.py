@@ -69,15 +69,16 @@ def subgroup_finding(gaps: pd.DataFrame) -> str:
 def shortcut_finding(table: pd.DataFrame, marks: dict[str, float]) -> str:
     """Say what is left without the lesion, and what marks matter."""
     rows = table.set_index(["classifier", "input"])
-    rest, edges, lesion = (
+    rest, edges, lesion, outline = (
         pct(rows.loc[(TAUGHT, name), "accuracy"])
-        for name in ("background_only", "border_only", "lesion_only")
+        for name in ("background_only", "border_only", "lesion_only", "outline_only")
     )
     alone = pct(table.loc[table["input"] == "majority", "accuracy"].iloc[0])
     return (
-        f"Taught on images without their lesion, a logistic regression still reaches {rest}, on "
-        f"the edges alone {edges}, on the lesion alone {lesion}; naming the commonest class gives "
-        f"{alone}. Filling in burnt-in marks changes the tuned network's accuracy by "
+        f"Taught on images whose lesion is hidden, a logistic regression reaches {rest}, on "
+        f"the edges alone {edges}, on the square about the lesion {lesion}, on nothing but the "
+        f"drawn outline {outline}; naming the commonest class gives {alone}. Filling in burnt-in "
+        "marks changes the tuned network's accuracy by "
         f"{points_ci(marks, 'worth', 1)}."
     )
 

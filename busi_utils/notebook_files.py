@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from .datasets import DATA_VARIABLES
 from .fileio import write_text
 from .pandoc import CSS, pandoc
 from .paths import REPOSITORY, Workspace

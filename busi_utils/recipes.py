@@ -130,7 +130,13 @@ SHARES[LOGISTIC] = 1.0
 # The same, learning from and tested on changed images: see `shortcuts`.
 CHANGES = {
     f"{LOGISTIC}-{change}": change
-    for change in ("marks_inpainted", "lesion_only", "background_only", "border_only")
+    for change in (
+        "marks_inpainted",
+        "lesion_only",
+        "background_only",
+        "border_only",
+        "outline_only",
+    )
 }
 BALANCED, ENSEMBLE = "-balanced", "-ensemble"  # endings of rows derived from others: `derived`
 

@@ -17,9 +17,10 @@ METRICS = ("accuracy", "balanced_accuracy", "auc_malignant")
 INPUTS = {
     NONE: "whole image",
     INPAINTED: "burnt-in marks inpainted",
-    "lesion_only": "lesion only",
-    "background_only": "all but the lesion",
+    "lesion_only": "square about the lesion",
+    "background_only": "all but that square",
     "border_only": "edges only",
+    "outline_only": "drawn outline only",
     "metadata": "no pixels: size and marks only",
     "majority": "nothing: commonest class",
 }

@@ -15,21 +15,31 @@ _MARGIN = 0.1  # of the lesion's longer side, around the square that hides it
 _BORDER = 0.12  # of the side, kept along each edge
 
 
-def lesion_only(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Keep what lies inside the mask, black elsewhere."""
-    return np.where(mask > 0, image, 0).astype(np.uint8)
-
-
-def background_only(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Blacken the square about each lesion, so that its outline and proportions go with it."""
-    hidden = image.copy()
+def _squares(mask: np.ndarray) -> np.ndarray:
+    """Return the square about each lesion, bool: it tells neither outline nor proportions."""
+    square = np.zeros(mask.shape, bool)
     count, _, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     for x, y, width, height, _ in boxes[1:count]:
         half = max(width, height) * (0.5 + _MARGIN)
         across, down = x + width / 2, y + height / 2
         top, left = max(0, round(down - half)), max(0, round(across - half))
-        hidden[top : round(down + half), left : round(across + half)] = 0
-    return hidden
+        square[top : round(down + half), left : round(across + half)] = True
+    return square
+
+
+def lesion_only(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Keep the square about each lesion, black elsewhere."""
+    return np.where(_squares(mask), image, 0).astype(np.uint8)
+
+
+def background_only(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Blacken the square about each lesion."""
+    return np.where(_squares(mask), 0, image).astype(np.uint8)
+
+
+def outline_only(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the mask itself, white on black: what its author drew, and nothing of the image."""
+    return np.where(mask > 0, 255, 0).astype(np.uint8)
 
 
 def border_only(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -44,6 +54,7 @@ SHORTCUTS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "lesion_only": lesion_only,
     "background_only": background_only,
     "border_only": border_only,
+    "outline_only": outline_only,
 }
 
 

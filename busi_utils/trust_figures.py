@@ -15,6 +15,7 @@ from . import attention_analysis, shortcut_analysis
 from .comparison import title_of
 from .corruptions import CORRUPTIONS
 from .figures import CLASS_COLOURS, PALETTE, PRINT_WIDTH, model_style
+from .paired_tests import wilson
 
 _METRIC_LINES = {"accuracy": "-", "recall_malignant": "--"}
 
@@ -37,7 +38,8 @@ def robustness(table: pd.DataFrame) -> Figure:
                 ax.plot(part["severity"], part[metric], line, color=colour, marker=marker, ms=3)
         ax.set_title(kind.label.partition(",")[0], fontsize=9)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    fig.supxlabel("severity (0: the image itself)", fontsize=9)
+    for ax in axes[-1]:
+        ax.set_xlabel("severity")
     for model in table["model"].unique():
         for metric, line in _METRIC_LINES.items():
             words = f"{title_of(model)}, {metric.replace('recall_malignant', 'malignant recall')}"
@@ -100,7 +102,7 @@ def localisation(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for line, (model, table) in zip(axes, tables.items(), strict=True):
         methods = [method for method in labels if method in set(table["method"])]
         place = {method: y for y, method in enumerate(reversed(methods))}
-        for ax, (measure, words) in zip(line, measures.items(), strict=True):
+        for ax, measure in zip(line, measures, strict=True):
             for label, offset, marker in (("benign", 0.15, "o"), ("malignant", -0.15, "s")):
                 part = table[(table["label"] == label) & (table["measure"] == measure)]
                 y = part["method"].map(place) + offset
@@ -109,9 +111,9 @@ def localisation(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.set_xlim(left=0)
             ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             ax.set_yticks(list(place.values()), [labels[method] for method in place])
-            if line is axes[-1]:
-                ax.set_xlabel(words)
         line[0].set_title(title_of(model), fontsize=9)
+    for ax, words in zip(axes[-1], measures.values(), strict=True):
+        ax.set_xlabel(words)
     handles, names = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=2)
     return fig
@@ -160,10 +162,10 @@ def calibration_shift(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: 
     for (name, (truth, score)), colour, marker in zip(parts.items(), PALETTE, "os", strict=False):
         order = np.array_split(np.argsort(score), bins)
         x = [score[part].mean() for part in order]
-        y = np.array([truth[part].mean() for part in order])
-        n = np.array([len(part) for part in order])
-        error = 1.96 * np.sqrt(y * (1 - y) / n)
-        curve.errorbar(x, y, error, color=colour, marker=marker, lw=1.2, label=name)
+        ends = [wilson(int(truth[part].sum()), len(part)) for part in order]
+        curve.vlines(x, *zip(*ends, strict=True), color=colour, lw=1)
+        y = [truth[part].mean() for part in order]
+        curve.plot(x, y, color=colour, marker=marker, lw=1.2, label=name)
         spread.ecdf(score, color=colour, label=name, ls="-" if marker == "o" else "--")
     curve.set(xlabel="predicted probability of malignancy", ylabel="share malignant")
     spread.set(xlabel="predicted probability", ylabel="share of images at or below")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from busi_utils.__main__ import _parser, main
+from busi_utils.datasets import DATA_VARIABLES
 from busi_utils.errors import StudyError
 from busi_utils.paths import REPOSITORY
 from busi_utils.settings import settings_from
@@ -15,7 +16,7 @@ from busi_utils.settings import settings_from
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
-    for name in ("BUSI_DATA", "BUSI_WEIGHTS", "BUSBRA_DATA"):
+    for name in DATA_VARIABLES:
         monkeypatch.setenv(name, "x")  # so that what settings_from does to it is undone
         monkeypatch.delenv(name)
 

@@ -1,0 +1,193 @@
+"""Checklists and cards: complete, in the published order, and pointing at what exists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from busi_utils import checklists
+from busi_utils.checklists import CHECKLISTS, STATUSES, missing_places, read_checklist
+from busi_utils.errors import StudyError
+from busi_utils.formats import cell
+from busi_utils.numbers import read_metrics, read_table, save_table
+from busi_utils.paths import REPOSITORY, Workspace
+from busi_utils.report import TEMPLATE, fill
+
+TO_COME = (
+    "Where it fails",
+    "Shortcuts",
+    "Attention",
+    "Calibration and use",
+    "Robustness",
+    "Another hospital",
+)
+TRIPOD = """
+    1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16
+    17 18a 18b 18c 18d 18e 18f 19 20a 20b 20c 21 22 23a 23b 24 25 26 27a 27b 27c
+"""
+STARD = """
+    1 2 3 4 5 6 7 8 9 10 11 12 13 14 15a 15b 15c 15d 16a 16b 16c 17a 17b 18 19 20 21 22 23 24 25
+    26a 26b 27 28 29 30 31 32 33 34 35 36 37 38 39 40a 40b
+"""
+PUBLISHED = {
+    "claim_2024": [str(k) for k in range(1, 45)],
+    "tripod_ai": TRIPOD.split(),
+    "stard_ai": STARD.split(),
+}
+ITEM = {"item": 1, "topic": "Title", "status": "partly", "where": "Abstract", "note": "Half."}
+CARDS = """---
+title: Cards
+---
+
+{% include 'model_card.md' %}
+
+{% include 'data_card.md' %}
+
+# References
+
+::: {#refs}
+:::
+"""
+
+
+@pytest.mark.parametrize("name", CHECKLISTS)
+def test_items_stand_in_the_published_order(name):
+    assert read_checklist(name)["item"].tolist() == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", CHECKLISTS)
+def test_topics_and_notes_are_short(name):
+    table = read_checklist(name)
+    assert table["topic"].str.split().str.len().between(2, 14).all()
+    assert table["note"].str.split().str.len().max() <= 16
+    assert table["topic"].is_unique
+
+
+def test_every_place_exists():
+    template = TEMPLATE.read_text(encoding="utf-8")
+    coming = "".join(f"\n## {title}" for title in TO_COME if f"\n## {title}\n" not in template)
+    assert missing_places(template + coming) == []
+
+
+def written(tmp_path, monkeypatch, *items):
+    monkeypatch.setattr(checklists, "FOLDER", tmp_path)
+    monkeypatch.setattr(checklists, "CHECKLISTS", {"small": "SMALL"})
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(list(items)), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("place", "exists"),
+    [
+        ("Statistics", True),
+        ("Shown {.unnumbered}", False),
+        ("Shown", True),
+        ("Statistic", False),
+        ("README.md", True),
+        ("README.md, Two commands", True),
+        ("README.md, Three commands", False),
+        ("REAMDE.md", False),
+        ("notebook 01, Duplicates", True),
+        ("notebook 01, Statistics", False),
+        ("notebook 99, Duplicates", False),
+        ("report", False),
+    ],
+)
+def test_a_place_that_does_not_exist_is_told(tmp_path, monkeypatch, place, exists):
+    written(tmp_path, monkeypatch, ITEM | {"where": f"Statistics; {place}"})
+    told = missing_places("# Shown {.unnumbered}\n\nStatistic\n\n## Statistics\n")
+    assert told == ([] if exists else [f"small, item 1: {place}"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"status": "done"}, "status other than"),
+        ({"status": None}, "status other than"),
+        ({"where": ""}, "does not say where"),
+        ({"status": "reported", "where": None}, "does not say where"),
+        ({"note": ""}, "no note that says why"),
+        ({"status": "not done", "where": "", "note": None}, "no note that says why"),
+        ({"topic": ""}, "no topic"),
+        ({"item": 7}, "used twice"),
+        ({"page": 3}, "entry 2 has not exactly the keys"),
+    ],
+)
+def test_a_faulty_item_is_named_in_one_sentence(tmp_path, monkeypatch, change, told):
+    written(tmp_path, monkeypatch, ITEM | {"item": 7}, ITEM | {"item": "8b"} | change)
+    with pytest.raises(StudyError) as error:
+        read_checklist("small")
+    text = str(error.value)
+    assert told in text
+    assert "small.yaml" in text
+    assert text.endswith(".")
+    assert len(text.splitlines()) == 1
+    assert "entry 2" in text or f"item {change.get('item', '8b')} " in text
+
+
+@pytest.mark.parametrize("text", ["- {item: 1,", "item: 1", "- one", "", "[]"])
+def test_a_file_that_is_no_list_of_items_is_told_in_one_sentence(tmp_path, monkeypatch, text):
+    written(tmp_path, monkeypatch)
+    (tmp_path / "small.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=r"small\.yaml.*\.$") as error:
+        read_checklist("small")
+    assert "\n" not in str(error.value)
+    with pytest.raises(StudyError, match="restore or correct"):
+        read_checklist("absent")
+
+
+def test_the_tables_of_the_report_hold_every_item(tmp_path):
+    workspace = Workspace(tmp_path)
+    counts = checklists.status_counts()
+    assert counts["checklist"].tolist() == list(CHECKLISTS.values())
+    assert counts["items"].tolist() == [len(items) for items in PUBLISHED.values()]
+    assert (counts[list(STATUSES)].sum(axis=1) == counts["items"]).all()
+    for name, row in zip(CHECKLISTS, counts.itertuples(), strict=True):
+        items = read_checklist(name)
+        assert row.partly == (items["status"] == "partly").sum()
+        save_table(f"checklist_{name}", checklists.checklist_table(name), workspace)
+        table = read_table(f"checklist_{name}", workspace)
+        shown = [cell(line, "evidence") for line in table.to_dict("records")]
+        for text, item in zip(shown, items.itertuples(), strict=True):
+            assert text.startswith(item.where)
+            assert text.endswith(item.note)
+            assert (" – " in text) == bool(item.where and item.note)
+
+
+@pytest.fixture
+def cards(tmp_path):
+    for name in ("model_card.md", "data_card.md"):
+        source = (REPOSITORY / "report" / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    (tmp_path / "cards.md").write_text(CARDS, encoding="utf-8")
+    return tmp_path / "cards.md"
+
+
+def test_cards_hold_no_typed_results(cards):
+    for name in ("model_card.md", "data_card.md"):
+        text = (cards.parent / name).read_text(encoding="utf-8")
+        prose = re.sub(r"{[{%].*?[%}]}", "", text, flags=re.DOTALL)
+        assert set(re.findall(r"[\d.]+ %", prose)) <= {"95 %", "15 %"}
+
+
+@pytest.mark.parametrize("dataset", ["phantom", "busi"])
+def test_cards_need_no_notebook_and_never_pass_phantoms_off_as_patients(cards, dataset):
+    text = fill(cards, {}, Workspace(cards.parent), dataset, True)
+    assert ("The data of this demonstration are synthetic" in text) == (dataset == "phantom")
+    assert "Not a medical device" in text
+    assert "no numbers yet" in text
+
+
+def test_cards_show_the_numbers_of_the_study_and_their_headings_nest(cards):
+    metrics = read_metrics(Workspace(REPOSITORY))
+    if not {"audit", "baseline"} <= metrics.keys():
+        pytest.skip("the study on BUSI has not been committed yet")
+    metrics.pop("comparison", None)  # its table stands in the report, not in the cards
+    text = fill(cards, metrics, Workspace(cards.parent), "busi", True)
+    assert f"{metrics['audit']['images']:,} images" in text
+    assert f"{100 * metrics['baseline']['tuned']['accuracy']:.1f}\u00a0%" in text
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
+    assert levels.count(2) == 2
+    assert set(levels[:-1]) == {2, 3}
+    assert not re.search(r"\S\n#", text)  # Markdown takes a heading right below text for text
