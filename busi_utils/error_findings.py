@@ -13,6 +13,7 @@ from .external import ExternalData
 from .external_sets import EXTERNAL_SETS
 from .formats import ci, pct, points_ci
 from .shortcut_analysis import SEEN, TAUGHT
+from .subgroups import FEWEST
 
 
 def confusion_finding(table: pd.DataFrame, model: str) -> str:
@@ -42,8 +43,8 @@ def gallery_finding(worst: pd.DataFrame, facts: pd.DataFrame) -> str:
 def labels_finding(table: pd.DataFrame) -> str:
     """Say how many of the first doubtful labels are objected to in print."""
     rows = table[(table["kind"] == table["kind"].iloc[0]) & (table["measure"] == "precision")]
-    last = rows.iloc[-1]
-    more = "more" if last["value_low"] > last["chance"] else "not demonstrably more"
+    last = rows.iloc[-1].rename({"value_low": "low", "value_high": "high"})
+    more = "more" if last["low"] > last["chance"] else "not demonstrably more"
     return (
         f"Of the {last['k']} most doubtful labels {ci(last, 'value', 0)} carry a published "
         f"objection, {more} than in random order ({pct(last['chance'], 0)}). Numbers of images "
@@ -59,11 +60,11 @@ def subgroup_finding(gaps: pd.DataFrame) -> str:
             low, high = row[f"{name}_low"], row[f"{name}_high"]
             if low > 0 or high < 0:
                 told.append(
-                    f"recall of {name.removeprefix('recall_')} images, {row['group']} against "
-                    f"{row['reference']}: {points_ci(row, name, 1)}"
+                    f"recall of {name.removeprefix('recall_')} images, {row['attribute']} "
+                    f"{row['group']} against {row['reference']}: {points_ci(row, name, 1)}"
                 )
     start = "Subgroups differ: " + "; ".join(told) if told else "No subgroup differs beyond chance"
-    return f"{start}. Bars are 95 % intervals; recalls of fewer than ten images are left out."
+    return f"{start}. Bars are 95 % intervals; recalls of fewer than {FEWEST} images are left out."
 
 
 def shortcut_finding(table: pd.DataFrame, marks: dict[str, float]) -> str:
@@ -194,7 +195,7 @@ def headline(
 ) -> dict[str, Any]:
     """Return the numbers of the notebook that the report's prose names."""
     cells = confusion.set_index(["truth", "predicted"])
-    taught = shortcuts[shortcuts["classifier"] == TAUGHT].set_index("input")
+    taught = shortcuts[shortcuts["classifier"] != SEEN].set_index("input")
     seen = shortcuts[shortcuts["classifier"] == SEEN].set_index("input")
     pointed = located[located["measure"] == "hit"].set_index(["label", "method"])
     own = costs[costs["model"] == costs["model"].iloc[0]].set_index("corruption")
