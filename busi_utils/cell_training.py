@@ -185,15 +185,15 @@ def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda li
     save_cell(
         cell, trained.tables["test"], trained.tables["validation"], trained.record, study.workspace
     )
-    keep_network(study, cell, trained)
-    trained.trainer.checkpoint.unlink(missing_ok=True)
+    _keep_network(study, cell, trained)
 
 
-def keep_network(study: Study, cell: Cell, trained: TrainedCell) -> None:
-    """Keep a network whose training took minutes, for analyses that ask it for more."""
+def _keep_network(study: Study, cell: Cell, trained: TrainedCell) -> None:
+    """Keep a network whose training took minutes, instead of the checkpoint of its training."""
     if recipe_of(cell.recipe).cut != "features":
         top = {"top": values_of(trained.trainer.network.top.variables)}
         save_state(_network_file(study, cell), vars(trained.trainer.progress), top)
+    trained.trainer.checkpoint.unlink(missing_ok=True)
 
 
 def _network_file(study: Study, cell: Cell) -> Path:
@@ -214,7 +214,7 @@ def trained_networks(study: Study, cells: Sequence[Cell]) -> Iterator[tuple[Cell
     for cell in cells:
         if (kept := load_state(_network_file(study, cell))) is None:
             trained = train_cell(study, cell)
-            keep_network(study, cell, trained)
+            _keep_network(study, cell, trained)
             network = trained.trainer.network
         else:
             recipe = recipe_of(cell.recipe)

@@ -92,7 +92,9 @@ def differences(
         line |= dict(zip(("cohort", "model", "recipe"), row, strict=True)) | {"n": found["n"]}
         line |= {f"worth_{key}": 100 * found[key] for key in ("value", "low", "high")}
         lines.append(line)
-    return pd.DataFrame(lines)
+    columns = ["kind", "label", "cohort", "model", "recipe", "n"]
+    columns += ["worth_value", "worth_low", "worth_high"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def leaks(

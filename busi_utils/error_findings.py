@@ -181,6 +181,7 @@ def headline(
     gaps: pd.DataFrame,
     shortcuts: pd.DataFrame,
     marks: dict[str, float],
+    retrained: pd.DataFrame,
     located: pd.DataFrame,
     sanity: pd.DataFrame,
     calibration: pd.DataFrame,
@@ -205,6 +206,7 @@ def headline(
         "taught": {name: _plain(row) for name, row in taught.iterrows()},
         "seen": {name: _plain(row) for name, row in seen.iterrows()},
         "marks": marks,
+        "retrained": [_plain(row) for _, row in retrained.iterrows()],
         "pointing": {
             label: {m: _plain(pointed.loc[(label, m)]) for m in LABELS}
             for label in sorted(set(located["label"]))

@@ -13,6 +13,7 @@ from .heads import Network
 from .models import to_input
 
 _BATCH = 32
+_BATCH_FORWARD = 128  # without gradients to keep
 
 
 class Looking:
@@ -119,7 +120,7 @@ class Looking:
         Zeiler & Fergus, Visualizing and understanding convolutional networks, ECCV 2014.
         """
         score = lambda x, c: self._score(x).numpy()[np.arange(len(c)), c]  # noqa: E731
-        whole = self._batched(score, images, y)
+        whole = self._batched(score, images, y, _BATCH_FORWARD)
         edges = np.linspace(0, images.shape[1], grid + 1).round().astype(int)
         means = images.reshape(len(images), -1).mean(axis=1).astype(np.uint8)
         falls = np.empty((len(images), grid, grid))
@@ -127,15 +128,19 @@ class Looking:
             hidden = images.copy()
             rows, columns = (slice(*edges[i : i + 2]) for i in (row, column))
             hidden[:, rows, columns] = means[:, None, None]
-            falls[:, row, column] = whole - self._batched(score, hidden, y)
+            falls[:, row, column] = whole - self._batched(score, hidden, y, _BATCH_FORWARD)
         return np.maximum(falls, 0)
 
     def _batched(
-        self, call: Callable[..., np.ndarray], images: np.ndarray, y: np.ndarray
+        self,
+        call: Callable[..., np.ndarray],
+        images: np.ndarray,
+        y: np.ndarray,
+        batch: int = _BATCH,
     ) -> np.ndarray:
         parts = []
-        for start in range(0, len(images), _BATCH):
-            some = slice(start, start + _BATCH)
+        for start in range(0, len(images), batch):
+            some = slice(start, start + batch)
             x = tf.constant(to_input(images[some], self.input_range))
             parts.append(call(x, tf.constant(y[some], tf.int32)))
         return np.concatenate(parts)

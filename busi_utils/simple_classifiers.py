@@ -135,6 +135,7 @@ def logistic_on_features(
         max_iter=2000,
         l1_ratios=(0,),
         use_legacy_attributes=False,
+        n_jobs=-1,  # the inner folds, in processes of their own
     )
     with threadpool_limits(1):  # small problems: threads cost 10 times what they gain when shared
         model.fit(train, y_train)
