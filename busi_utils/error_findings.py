@@ -121,13 +121,19 @@ def use_finding(calibration: pd.DataFrame, referral: pd.DataFrame, benefits: pd.
     )
 
 
-def robustness_finding(costs: pd.DataFrame, paired: pd.DataFrame, model: str) -> str:
+def robustness_finding(
+    table: pd.DataFrame, costs: pd.DataFrame, paired: pd.DataFrame, model: str
+) -> str:
     """Say which damage costs most and which network degrades least."""
+    hardest = table[(table["model"] == model) & (table["severity"] == table["severity"].max())]
+    missed = hardest.loc[hardest["recall_malignant"].idxmin()]
     own = costs[(costs["model"] == model) & (costs["corruption"] != "all")]
     worst, least = own.loc[own["value"].idxmax()], own.loc[own["value"].idxmin()]
     text = (
         f"{title_of(model)} loses most to {worst['corruption']} ({worst['value']:.1f} points of "
-        f"accuracy, mean over severities), least to {least['corruption']} ({least['value']:.1f})."
+        f"accuracy, mean over severities), least to {least['corruption']} ({least['value']:.1f}). "
+        f"At the greatest severity {missed['corruption']} leaves a malignant recall of "
+        f"{ci(missed, 'recall_malignant', 0)}."
     )
     for row in paired.to_dict("records"):
         clear = row["low"] > 0 or row["high"] < 0

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_utils import CLASSES, comparison, comparison_figures, comparison_verdicts
+from busi_utils import (
+    CLASSES,
+    comparison,
+    comparison_figures,
+    comparison_findings,
+    comparison_verdicts,
+)
 from busi_utils.cells import grid, prediction_table, save_cell
 from busi_utils.derived import STRENGTHS, best_strength, corrected, derive_rows
 from busi_utils.folds import save_folds
@@ -161,12 +167,14 @@ def test_the_findings_follow_the_numbers(study):
     rows = [("clean", m, "original") for m in ("mobilenetv2", "xception")]
     rows.append(("clean", "mobilenetv2", "tuned"))
     table = comparison.with_titles(summarise(study, rows, ["accuracy"], 0, 100))
-    assert "moves it less than" in comparison.forest_finding(table, "mobilenetv2", "accuracy")
+    assert "moves it less than" in comparison_findings.forest_finding(
+        table, "mobilenetv2", "accuracy"
+    )
     costs = pd.DataFrame({"model": ["mobilenetv2", "xception"], "parameters": [2e6, 2e7]})
-    finding = comparison.cost_finding(table, costs, "original", "accuracy")
+    finding = comparison_findings.cost_finding(table, costs, "original", "accuracy")
     assert finding.startswith("The largest network is the best")
     curve = pd.DataFrame({"model": "xception", "share": [0.5, 1.0], "accuracy": [0.7, 0.65]})
-    assert "some networks only" in comparison.curve_finding(curve, "accuracy")
+    assert "some networks only" in comparison_findings.curve_finding(curve, "accuracy")
 
 
 def test_costs_once_measured_are_kept(study, monkeypatch):

@@ -56,8 +56,17 @@ def test_robustness_says_when_networks_do_not_differ():
         {"corruption": ["blur", "gain", "all"], "model": "mobilenetv2", "value": [3.0, 9.0, 6.0]}
     )
     paired = pd.DataFrame([{"title": "Other", "value": 1.0, "low": -1.0, "high": 3.0}])
-    text = error_findings.robustness_finding(costs, paired, "mobilenetv2")
+    recall = {"recall_malignant_low": 0.0, "recall_malignant_high": 1.0}
+    table = pd.DataFrame(
+        [
+            {"model": "mobilenetv2", "corruption": name, "severity": severity} | recall
+            | {"recall_malignant": value}
+            for name, severity, value in (("blur", 1, 0.1), ("blur", 5, 0.4), ("gain", 5, 0.6))
+        ]
+    )  # fmt: skip
+    text = error_findings.robustness_finding(table, costs, paired, "mobilenetv2")
+    assert "blur leaves a malignant recall of 40" in text
     assert "loses most to gain" in text
     assert "no more than chance" in text
-    sure = error_findings.robustness_finding(costs, paired.assign(low=0.2), "mobilenetv2")
+    sure = error_findings.robustness_finding(table, costs, paired.assign(low=0.2), "mobilenetv2")
     assert "chance" not in sure
