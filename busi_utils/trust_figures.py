@@ -108,11 +108,11 @@ def localisation(tables: Mapping[str, pd.DataFrame]) -> Figure:
                 y = part["method"].map(place) + offset
                 _dots(ax, part, "value", y, CLASS_COLOURS[label], marker, ("low", "high"))
                 ax.plot([], [], marker, color=CLASS_COLOURS[label], label=label)
-            ax.set_xlim(left=0)
             ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             ax.set_yticks(list(place.values()), [labels[method] for method in place])
         line[0].set_title(title_of(model), fontsize=9)
     for ax, words in zip(axes[-1], measures.values(), strict=True):
+        ax.set_xlim(left=0)
         ax.set_xlabel(words)
     handles, names = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=2)

@@ -6,10 +6,12 @@ import pytest
 
 from busi_utils import CLASSES, references
 from busi_utils import simple_classifiers as classifiers
+from busi_utils.cells import grid
 from busi_utils.errors import StudyError
 from busi_utils.folds import save_folds
 from busi_utils.metrics import encode
 from busi_utils.paths import Workspace
+from busi_utils.recipes import CHANGES
 from busi_utils.references import learning_curve_cells, reference_cells, run_references
 from busi_utils.study import Study
 from busi_utils.summaries import read_row, summarise
@@ -80,7 +82,7 @@ def test_a_learning_curve_learns_from_shares_of_the_training_part(study, monkeyp
         seen.append(len(x))
         return np.full((len(unseen), 3), 1 / 3), 1.0
 
-    monkeypatch.setattr(references, "run_alone", lambda *_: np.zeros((N, 2)))
+    monkeypatch.setattr(references, "run_alone", lambda *_: {"": np.zeros((N, 2))})
     monkeypatch.setattr(classifiers, "logistic_on_features", logistic)
     cells = learning_curve_cells("phantom", "clean", ["mobilenetv2"], [0, 1])
     assert run_references(study, cells, say=lambda line: None) == len(cells) == 35
@@ -88,3 +90,20 @@ def test_a_learning_curve_learns_from_shares_of_the_training_part(study, monkeyp
     assert {round(outer * share) for share in (1 / 8, 1 / 4, 1 / 2, 1)} == set(seen)
     found = read_row(study, ("clean", "mobilenetv2", "logistic-groups_25"))
     assert found.seeds == (0, 1)
+
+
+def test_a_classifier_of_changed_images_sees_those_images(study, monkeypatch):
+    seen: list[float] = []
+
+    def logistic(x, y, groups, unseen, seed):
+        seen.extend(np.unique(np.concatenate([x, unseen])))
+        return np.full((len(unseen), 3), 1 / 3), 1.0
+
+    features = {change: np.full((N, 2), k) for k, change in enumerate(CHANGES.values())}
+    monkeypatch.setattr(references, "run_alone", lambda *_: features)
+    monkeypatch.setattr(classifiers, "logistic_on_features", logistic)
+    for k, recipe in enumerate(CHANGES):
+        seen.clear()
+        cells = grid("phantom", ["clean"], ["mobilenetv2"], [recipe], [0])
+        assert run_references(study, cells, say=lambda line: None) == 5
+        assert set(seen) == {k}
