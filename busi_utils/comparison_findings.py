@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .comparison import METRICS, best_other, title_of, tuned_change
+from .comparison import METRICS, best_other, network_changes, title_of, tuned_change
 from .models import MODELS
 from .recipes import LOGISTIC, label_of
 
@@ -77,6 +77,9 @@ def headline(
         "best": _line(best),
         "best_network_change": _worth(best_other(worth)),
         "training_change": _worth(tuned_change(worth)),
+        "tuned_others": [
+            _worth(row) for _, row in network_changes(worth).iterrows() if row["recipe"] == "tuned"
+        ],
         "doubling": {"mean": float((last - half).mean()), "least": float((last - half).min())},
         "cohorts": list(cohorts),
         "leak": {

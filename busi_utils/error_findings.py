@@ -199,6 +199,7 @@ def headline(
     external: pd.DataFrame,
     home: dict[str, Any],
     hospital: ExternalData,
+    differences: pd.DataFrame,
 ) -> dict[str, Any]:
     """Return the numbers of the notebook that the report's prose names."""
     cells = confusion.set_index(["truth", "predicted"])
@@ -234,6 +235,7 @@ def headline(
             "images": len(hospital.manifest),
             "patients": int(hospital.manifest["patient"].nunique()),
             "malignant": int((hospital.manifest["label"] == "malignant").sum()),
+            "differences": [_plain(row) for _, row in differences.iterrows()],
             "one": _plain(_main(external, "one")),
             "mean": _plain(_main(external)),
             "home": _plain(pd.Series(home)),

@@ -105,6 +105,33 @@ def external_table(
     return pd.DataFrame(lines)
 
 
+def paired_differences(
+    study: Study, data: ExternalData, variants: Sequence[Variant], seed: int, n_replicates: int
+) -> pd.DataFrame:
+    """Return how the AUC of one network of each variant differs from that of the first variant.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``variant, worth_value, worth_low, worth_high``: in points, paired by patient, the mean over
+        the networks of each variant; rule ``lesions``.
+    """
+    malignant = (data.manifest["label"] == "malignant").to_numpy()
+    patients = data.manifest["patient"].to_numpy()
+
+    def aucs(variant: Variant) -> pd.DataFrame:
+        score = malignancy(read_external_predictions(study, data, variant), "lesions")
+        return binary_replicates(malignant, score, score > 0.5, patients, seed, n_replicates)
+
+    first = aucs(variants[0])["auc"]
+    return pd.DataFrame(
+        [
+            {"variant": one.label} | as_line((aucs(one)["auc"] - first).to_frame("worth"), 100)
+            for one in variants[1:]
+        ]
+    ).rename(columns={"worth": "worth_value"})
+
+
 def at_home(
     study: Study, variant: Variant, rule: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from .bootstrap import bootstrap_difference, bootstrap_metrics
-from .metrics import encode
+from . import CLASSES
+from .bootstrap import bootstrap_difference, bootstrap_replicates
+from .external_analysis import binary_replicates, malignancy
+from .metrics import MALIGNANT, encode
 from .predictions import PROBABILITIES
 from .probes import NONE
 from .recipes import CHANGES, LOGISTIC, REFERENCE
+from .resampling import as_line
 from .shortcuts import INPAINTED, SHORTCUTS
 from .study import Study
 from .summaries import read_row
 
-METRICS = ("accuracy", "balanced_accuracy", "auc_malignant")
+METRICS = ("accuracy", "balanced_accuracy")
 INPUTS = {
     NONE: "whole image",
     INPAINTED: "burnt-in marks inpainted",
@@ -49,31 +53,37 @@ def shortcut_table(
     Returns
     -------
     pd.DataFrame
-        Columns ``input, label, classifier, n`` and for each of `METRICS` value, ``_low``,
-        ``_high``.
+        Columns ``input, label, classifier, n`` and for each of `METRICS` and ``auc_lesions``
+        (malignant against benign) value, ``_low``, ``_high``.
     """
     lines = []
     for probe in (NONE, INPAINTED, *SHORTCUTS):
         part = probed[probed["probe"] == probe]
         y, p = encode(part["label"].to_numpy()), part[PROBABILITIES].to_numpy()
-        found = bootstrap_metrics(y, p, part["group"].to_numpy(), seed, n_replicates)
-        lines.append(_line(probe, SEEN, len(y), found))
+        measured = _measured(y, p, part["group"].to_numpy(), seed, n_replicates)
+        lines.append({"input": probe, "classifier": SEEN} | measured)
     rows = {NONE: (model, LOGISTIC)} | {change: (model, name) for name, change in CHANGES.items()}
     rows |= {name: (name, REFERENCE) for name in ("metadata", "majority")}
     for probe, row in rows.items():
         found = read_row(study, ("clean", *row))
-        table = bootstrap_metrics(found.y, found.p, found.groups, seed, n_replicates)
-        classifier = "gradient boosting" if probe == "metadata" else TAUGHT
-        lines.append(_line(probe, "" if probe == "majority" else classifier, len(found.y), table))
-    return pd.DataFrame(lines)
+        classifier = {"metadata": "gradient boosting", "majority": ""}.get(probe, TAUGHT)
+        measured = _measured(found.y, found.p, found.groups, seed, n_replicates)
+        lines.append({"input": probe, "classifier": classifier} | measured)
+    table = pd.DataFrame(lines)
+    return table.assign(label=table["input"].map(INPUTS))
 
 
-def _line(probe: str, classifier: str, n: int, table: pd.DataFrame) -> dict[str, object]:
-    line = {"input": probe, "label": INPUTS[probe], "classifier": classifier, "n": n}
-    for metric in METRICS:
-        value, low, high = table.set_index("metric").loc[metric]
-        line |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
-    return line
+def _measured(
+    y: np.ndarray, p: np.ndarray, groups: np.ndarray, seed: int, n_replicates: int
+) -> dict[str, float]:
+    """Return metrics of all images, and the AUC of malignant against benign lesions alone."""
+    drawn = bootstrap_replicates(y, {"": p}, groups, seed, n_replicates)[""]
+    lesion = y != CLASSES.index("normal")
+    scores = malignancy(p, "lesions")[..., lesion]
+    own = (y == MALIGNANT)[lesion], scores, scores > 0.5, groups[lesion]
+    lesions = binary_replicates(*own, seed, n_replicates)[["auc"]]
+    named = lesions.rename(columns={"auc": "auc_lesions"})
+    return {"n": len(y)} | as_line(drawn[list(METRICS)]) | as_line(named)
 
 
 def marks_effect(

@@ -18,8 +18,9 @@ from .study import Study
 def trials(study: Study, cohort: str) -> pd.DataFrame:
     """Collect the inner validation results of every row of a cohort into ``results/trials.csv``.
 
-    Choices between recipes may look at these numbers, since no test fold enters them. They pool the
-    validation images of all folds and seeds of a row.
+    Choices between recipes may look at these numbers, with care: no test prediction enters them,
+    but the images are test images of other folds. They pool the validation images of all folds and
+    seeds of a row.
 
     Parameters
     ----------
