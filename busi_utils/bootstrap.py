@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,7 @@ def bootstrap_replicates(
     seed: int,
     n_replicates: int = 10_000,
     flagged: Mapping[str, np.ndarray] | None = None,
+    wanted: Collection[str] | None = None,
     chunk_values: int = CHUNK_VALUES,
 ) -> dict[str, pd.DataFrame]:
     """Every metric of every model in every replicate; the resamples are shared by the models.
@@ -74,6 +75,8 @@ def bootstrap_replicates(
     seed, n_replicates : int
     flagged : mapping of str to numpy.ndarray, optional
         Per model, bool (n,) or (s, n): see `metrics.weighted_metrics`.
+    wanted : collection of str, optional
+        Names of the metrics, all by default: see `metrics.weighted_metrics`.
     chunk_values : int
         See `resampled_weights`; bounds the memory, never changes the result.
 
@@ -96,7 +99,7 @@ def bootstrap_replicates(
     def evaluate(weights: np.ndarray) -> None:
         for name, p in models.items():
             verdict = None if flagged is None else flagged[name]
-            parts[name].append(pd.DataFrame(_mean_over_seeds(y, p, weights, verdict)))
+            parts[name].append(pd.DataFrame(_mean_over_seeds(y, p, weights, verdict, wanted)))
 
     evaluate(np.ones((len(y), 1)))
     for weights in resampled_weights(groups, seed, n_replicates, chunk_values):
@@ -105,14 +108,18 @@ def bootstrap_replicates(
 
 
 def _mean_over_seeds(
-    y: np.ndarray, p: np.ndarray, weights: np.ndarray, flagged: np.ndarray | None
+    y: np.ndarray,
+    p: np.ndarray,
+    weights: np.ndarray,
+    flagged: np.ndarray | None,
+    wanted: Collection[str] | None,
 ) -> dict[str, np.ndarray]:
     """Metrics of (n, 3) probabilities, or the mean over seeds for (s, n, 3)."""
     p = np.asarray(p)
     if p.ndim == 2:
-        return weighted_metrics(y, p, weights, flagged)
+        return weighted_metrics(y, p, weights, flagged, wanted)
     verdicts = [None] * len(p) if flagged is None else flagged
-    runs = [weighted_metrics(y, q, weights, v) for q, v in zip(p, verdicts, strict=True)]
+    runs = [weighted_metrics(y, q, weights, v, wanted) for q, v in zip(p, verdicts, strict=True)]
     return {metric: np.mean([run[metric] for run in runs], axis=0) for metric in runs[0]}
 
 
@@ -192,13 +199,16 @@ def bootstrap_difference(
     groups: np.ndarray,
     seed: int,
     n_replicates: int = 10_000,
+    wanted: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Differences a - b of all metrics on the same images, with the same resamples (paired).
+    """Differences a - b of metrics on the same images, with the same resamples (paired).
+
+    Parameters are those of `bootstrap_replicates` for two models.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``metric, value, low, high``: value and 95 % percentile interval of the difference.
     """
-    both = bootstrap_replicates(y, {"a": p_a, "b": p_b}, groups, seed, n_replicates)
+    both = bootstrap_replicates(y, {"a": p_a, "b": p_b}, groups, seed, n_replicates, wanted=wanted)
     return percentile_intervals(both["a"] - both["b"])

@@ -15,7 +15,7 @@ import pandas as pd
 import tensorflow as tf
 
 from . import CLASSES
-from .cells import Cell, config_hash, prediction_table, save_cell
+from .cells import Cell, prediction_table, save_cell
 from .checkpoints import assign, load_state, save_state, values_of
 from .errors import StudyError
 from .features import Bank
@@ -56,7 +56,7 @@ def train_cell(
         If data or weights are missing, or the input size does not suit the networks.
     """
     recipe, folds = recipe_of(cell.recipe), study.folds(cell.cohort)
-    identity = identity_of(study, cell)
+    identity = study.config_hash(cell)
     study = _resized(study, recipe)
     _check(study, cell)
     tf.config.experimental.enable_op_determinism()
@@ -80,11 +80,6 @@ def train_cell(
     record = start_of_record(cell, recipe, initial, study.size) | {"config_hash": identity}
     record |= _end_of_record(trainer, parts, seconds, filled)
     return TrainedCell(trainer, train, validation, test, tables, record)
-
-
-def identity_of(study: Study, cell: Cell) -> str:
-    """Return the configuration hash of a cell."""
-    return config_hash(cell, study.folds(cell.cohort), study.manifest, study.size)
 
 
 def _resized(study: Study, recipe: Recipe) -> Study:
@@ -197,7 +192,7 @@ def _keep_network(study: Study, cell: Cell, trained: TrainedCell) -> None:
 
 
 def _network_file(study: Study, cell: Cell) -> Path:
-    return CACHE / "networks" / f"{identity_of(study, cell)}.npz"
+    return CACHE / "networks" / f"{study.config_hash(cell)}.npz"
 
 
 def trained_networks(study: Study, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Network]]:

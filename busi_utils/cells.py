@@ -66,28 +66,39 @@ def grid(
     return [Cell(dataset, *rest) for rest in product(cohorts, models, recipes, seeds, folds)]
 
 
-def config_hash(cell: Cell, folds: pd.DataFrame, manifest: pd.DataFrame, size: int) -> str:
+def images_text(folds: pd.DataFrame, manifest: pd.DataFrame) -> str:
+    """Return the images of a cohort as `config_hash` wants them, whatever the order of the rows.
+
+    Parameters
+    ----------
+    folds : pd.DataFrame
+        ``image_id, label, group, fold`` of the cohort.
+    manifest : pd.DataFrame
+        Gives the images' pixel hashes.
+    """
+    pixels = folds["image_id"].map(manifest.set_index("image_id")["sha256"]).fillna("")
+    table = folds[["image_id", "label", "group", "fold"]].assign(sha256=pixels)
+    return table.sort_values("image_id").to_csv(index=False)
+
+
+def config_hash(cell: Cell, images: str, size: int) -> str:
     """Return what a cell's predictions depend on, as 16 hexadecimal digits.
 
     Parameters
     ----------
     cell : Cell
         The run.
-    folds : pd.DataFrame
-        ``image_id, label, group, fold`` of its cohort.
-    manifest : pd.DataFrame
-        Gives the images' pixel hashes.
+    images : str
+        Of its cohort, see `images_text`.
     size : int
         Side of the network input in pixels.
     """
-    pixels = folds["image_id"].map(manifest.set_index("image_id")["sha256"]).fillna("")
-    table = folds[["image_id", "label", "group", "fold"]].assign(sha256=pixels)
     content = {
         "version": _HASH_VERSION,
         "cell": asdict(cell),
         "recipe": settings_of(cell.recipe),
         "size": size,
-        "folds": table.sort_values("image_id").to_csv(index=False),
+        "folds": images,
     }
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-import nbformat
 import pandas as pd
 import yaml
 
@@ -87,8 +87,8 @@ def _exists(place: str) -> bool:
     document, _, heading = place.partition(", ")
     if number := re.fullmatch(r"notebook (\d\d)", document):
         files = list(NOTEBOOKS.glob(f"{number[1]}_*.ipynb"))
-        cells = [cell for path in files for cell in nbformat.read(path, as_version=4).cells]
-        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        cells = [cell for path in files for cell in json.loads(path.read_bytes())["cells"]]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     else:
         files = [path for path in [REPOSITORY / document] if path.is_file()]
         text = "".join(path.read_text(encoding="utf-8") for path in files)

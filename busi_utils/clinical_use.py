@@ -43,7 +43,7 @@ def calibration_table(
     """
     y, groups = before.y, before.groups
     both = {"before": before.p, "after": after.p}
-    replicates = bootstrap_replicates(y, both, groups, seed, n_replicates)
+    replicates = bootstrap_replicates(y, both, groups, seed, n_replicates, wanted=("ece", "brier"))
     losses = {name: (_log_loss(y, p), np.ones(len(y))) for name, p in both.items()}
     nll = bootstrap_ratios(losses, groups, seed, n_replicates)
     rows = []

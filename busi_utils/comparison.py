@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import pandas as pd
 
+from .bootstrap import percentile_intervals
 from .costs import model_costs
 from .models import MODELS
 from .numbers import save_table
@@ -13,7 +15,7 @@ from .paired_tests import compare_all
 from .recipes import BALANCED, LOGISTIC, SHARES, label_of
 from .references import TITLES
 from .study import Study
-from .summaries import Row, difference, read_row
+from .summaries import Row, difference, read_row, row_replicates
 
 COSTS_TABLE = "bench_costs"  # `make bench` writes it
 METRICS = (
@@ -83,12 +85,19 @@ def differences(
     pandas.DataFrame
         ``kind, label, cohort, model, recipe, n, worth_value, worth_low, worth_high``.
     """
+    alike = [pair[2:] for pair in pairs if pair[2][0] == pair[3][0]]  # of one cohort
+    found = {row: read_row(study, row) for row in dict.fromkeys(chain.from_iterable(alike))}
+    drawn = row_replicates(found, [metric], seed, n_replicates)
     lines = []
     for kind, label, row, reference in pairs:
-        found = difference(study, row, reference, metric, seed, n_replicates)
+        if row[0] == reference[0]:
+            gain = percentile_intervals(drawn[row] - drawn[reference]).iloc[0]
+            gain = {"n": len(found[row].y)} | gain[["value", "low", "high"]].to_dict()
+        else:
+            gain = difference(study, row, reference, metric, seed, n_replicates)
         line = {"kind": kind, "label": label}
-        line |= dict(zip(("cohort", "model", "recipe"), row, strict=True)) | {"n": found["n"]}
-        line |= {f"worth_{key}": 100 * found[key] for key in ("value", "low", "high")}
+        line |= dict(zip(("cohort", "model", "recipe"), row, strict=True)) | {"n": gain["n"]}
+        line |= {f"worth_{key}": 100 * gain[key] for key in ("value", "low", "high")}
         lines.append(line)
     columns = ["kind", "label", "cohort", "model", "recipe", "n"]
     columns += ["worth_value", "worth_low", "worth_high"]

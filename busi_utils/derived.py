@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import CLASSES
 from .calibration import SMALLEST
-from .cells import Cell, config_hash, grid, prediction_table, read_record, save_cell
+from .cells import Cell, grid, prediction_table, read_record, save_cell
 from .folds import FOLDS
 from .metrics import encode
 from .predictions import PROBABILITIES, read_prediction_file
@@ -108,7 +108,7 @@ def _save(
 ) -> None:
     first = read_record(sources[0], study.workspace)
     record = asdict(cell) | {
-        "config_hash": config_hash(cell, study.folds(cell.cohort), study.manifest, study.size),
+        "config_hash": study.config_hash(cell),
         "init": first["init"],
         "derived_from": [str(source) for source in sources],
         **chosen,

@@ -10,7 +10,7 @@ import pandas as pd
 from . import CLASSES
 from .errors import StudyError
 from .predictions import OutOfFold
-from .ranking import weighted_ranking
+from .ranking import WeightedRanking
 from .resampling import as_line, bootstrap_ratios, leading_sums, replicate
 
 RANKS = (10, 20, 50, 100)
@@ -208,7 +208,8 @@ def objections_found(
     def statistics(weights: np.ndarray) -> dict[tuple[str, int], np.ndarray]:
         sums = leading_sums(doubt, np.stack(list(marks.values())), weights, ranks)
         values = {
-            (kind, 0): weighted_ranking(has, doubt, weights)[1] for kind, has in marks.items()
+            (kind, 0): WeightedRanking(has, doubt, weights).average_precision()
+            for kind, has in marks.items()
         }
         for a, k in enumerate(ranks):
             held = np.minimum(k, weights.sum(axis=0))

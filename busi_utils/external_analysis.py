@@ -9,7 +9,7 @@ before any external image was read:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,7 @@ from .calibration import SMALLEST
 from .cells import Cell
 from .metrics import MALIGNANT
 from .predictions import PROBABILITIES, read_prediction_file
-from .ranking import threshold_at_specificity, weighted_ranking
+from .ranking import WeightedRanking, threshold_at_specificity
 from .resampling import as_line, replicate
 from .study import Study
 
@@ -93,7 +93,7 @@ def _binary(
     with np.errstate(invalid="ignore", divide="ignore"):
         runs = [
             {
-                "auc": weighted_ranking(malignant, score, weights)[0],
+                "auc": WeightedRanking(malignant, score, weights).auc(),
                 "sensitivity": (verdict & malignant) @ weights / cancers,
                 "specificity": (~verdict & ~malignant) @ weights / others,
                 "brier": (score - malignant) ** 2 @ weights / total,
@@ -122,6 +122,7 @@ def external_line(
     patients: np.ndarray,
     seed: int,
     n_replicates: int,
+    kinds: Collection[str] = ("one", "mean"),
 ) -> list[dict[str, object]]:
     """Return the measures of networks and of their mean, under both rules, with intervals.
 
@@ -136,6 +137,9 @@ def external_line(
     patients : np.ndarray
         Shape (n,).
     seed, n_replicates : int
+    kinds : collection of str
+        ``one``: the average of the networks' measures; ``mean``: those of their mean probability,
+        if there are several.
 
     Returns
     -------
@@ -146,11 +150,13 @@ def external_line(
     lines = []
     for rule in RULES:
         scores, cuts = malignancy(p, rule), np.asarray(thresholds[rule])
-        kinds = {"one": (scores, cuts[:, None])}
-        if len(p) > 1:
+        asked = {}
+        if "one" in kinds:
+            asked["one"] = scores, cuts[:, None]
+        if "mean" in kinds and len(p) > 1:
             mean = malignancy(p.mean(axis=0), rule)[None]
-            kinds[f"mean of {len(p)}"] = (mean, cuts.mean()[None, None])
-        for kind, (score, cut) in kinds.items():
+            asked[f"mean of {len(p)}"] = mean, cuts.mean()[None, None]
+        for kind, (score, cut) in asked.items():
             drawn = binary_replicates(malignant, score, score >= cut, patients, seed, n_replicates)
             slope = float(np.mean([calibration_slope(malignant, one) for one in score]))
             line = {"rule": rule, "networks": kind, "n": len(malignant), "calibration_slope": slope}

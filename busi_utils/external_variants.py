@@ -99,9 +99,8 @@ def external_table(
             every_cut = {rule: every_cut[rule] + cuts[rule] for rule in RULES}
     if len(every) > 1:
         p = np.concatenate(every)
-        found = external_line(malignant, p, every_cut, patients, seed, n_replicates)
-        means = [line for line in found if line["networks"] != "one"]
-        lines += [{"variant": "all networks together"} | line for line in means]
+        found = external_line(malignant, p, every_cut, patients, seed, n_replicates, ["mean"])
+        lines += [{"variant": "all networks together"} | line for line in found]
     return pd.DataFrame(lines)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from scipy import sparse
 
 from . import CLASSES
-from .ranking import weighted_ranking
+from .ranking import WeightedRanking
 
 MALIGNANT = CLASSES.index("malignant")
 ECE_BINS = 15
+_RANKING_MEASURES = {"auc": WeightedRanking.auc, "auprc": WeightedRanking.average_precision}
+_AT_SPECIFICITY = "sensitivity_at_90_specificity"
 SUM_TOLERANCE = 1e-5  # three probabilities rounded to six decimals
 
 
@@ -99,7 +103,11 @@ def _mean_of_defined(rows: np.ndarray) -> np.ndarray:
 
 
 def weighted_metrics(
-    y: np.ndarray, p: np.ndarray, weights: np.ndarray, flagged: np.ndarray | None = None
+    y: np.ndarray,
+    p: np.ndarray,
+    weights: np.ndarray,
+    flagged: np.ndarray | None = None,
+    wanted: Collection[str] | None = None,
 ) -> dict[str, np.ndarray]:
     r"""All metrics of one model under every column of image weights.
 
@@ -133,6 +141,9 @@ def weighted_metrics(
         Shape (n, r), non-negative. In a bootstrap: how often each image was drawn.
     flagged : numpy.ndarray, optional
         Shape (n,), bool: called malignant at a threshold chosen on other images.
+    wanted : collection of str, optional
+        Names to return; all by default. The measures of ranking (AUC, AUPRC, sensitivity at a
+        specificity) take nine tenths of the time, which is saved where none of them is named.
 
     Returns
     -------
@@ -142,7 +153,7 @@ def weighted_metrics(
     Raises
     ------
     ValueError
-        If ``y`` or ``p`` is not what it should be.
+        If ``y`` or ``p`` is not what it should be, or a wanted name is no metric.
 
     References
     ----------
@@ -163,18 +174,28 @@ def weighted_metrics(
             rest = total - malignant
             values["sensitivity_at_threshold"] = sums[-2] / malignant
             values["specificity_at_threshold"] = 1.0 - sums[-1] / rest
-        values |= _of_rankings(y, p, weights)
-    return values
+        if wanted is None or not set(wanted) <= set(values):
+            values |= _of_rankings(y, p, weights, wanted)
+    if wanted is None:
+        return values
+    if unknown := [name for name in wanted if name not in values]:
+        raise ValueError(f"{', '.join(unknown)}: no such metric; choose among {', '.join(values)}.")
+    return {name: values[name] for name in wanted}
 
 
-def _of_rankings(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """One-versus-rest AUC and AUPRC, their macro means and the malignant ROC reading."""
-    curves = [weighted_ranking(y == c, p[:, c], weights) for c in range(len(CLASSES))]
-    values = {f"auc_{name}": curves[c][0] for c, name in enumerate(CLASSES)}
-    values |= {f"auprc_{name}": curves[c][1] for c, name in enumerate(CLASSES)}
-    values["macro_auc"] = _mean_of_defined(np.stack([curve[0] for curve in curves]))
-    values["macro_auprc"] = _mean_of_defined(np.stack([curve[1] for curve in curves]))
-    values["sensitivity_at_90_specificity"] = curves[MALIGNANT][2]
+def _of_rankings(
+    y: np.ndarray, p: np.ndarray, weights: np.ndarray, wanted: Collection[str] | None
+) -> dict[str, np.ndarray]:
+    """One-versus-rest AUC and AUPRC, their macro means, the malignant ROC reading: if wanted."""
+    rankings = [WeightedRanking(y == c, p[:, c], weights) for c in range(len(CLASSES))]
+    values = {}
+    for kind, measure in _RANKING_MEASURES.items():
+        names = [f"{kind}_{name}" for name in CLASSES]
+        if wanted is None or not {*names, f"macro_{kind}"}.isdisjoint(wanted):
+            values |= dict(zip(names, map(measure, rankings), strict=True))
+            values[f"macro_{kind}"] = _mean_of_defined(np.stack([values[name] for name in names]))
+    if wanted is None or _AT_SPECIFICITY in wanted:
+        values[_AT_SPECIFICITY] = rankings[MALIGNANT].sensitivity(0.9)
     return values
 
 

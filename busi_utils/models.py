@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from .errors import StudyError
+
+if TYPE_CHECKING:
+    import keras
 
 SIGNED = "x / 127.5 - 1"
 UNIT = "x / 255"
@@ -158,6 +160,8 @@ def build_backbone(model: str, size: int) -> keras.Model:
     keras.Model
         Input float32 (batch, size, size, 3), output the last feature map.
     """
+    import keras  # seconds; those who only read names and results do without
+
     entry = backbone_of(model)
     build = getattr(keras.applications, entry.builder)
     return build(include_top=False, weights=None, input_shape=(size, size, 3), **entry.options)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .cells import Cell, config_hash, read_record
+from .cells import Cell, read_record
 from .errors import StudyError
 from .execution import run_alone
 from .fileio import write_csv, write_json
@@ -130,10 +130,9 @@ def read_products(study: Study, product: Product, cells: Sequence[Cell]) -> pd.D
 
 
 def _record(study: Study, product: Product, cell: Cell) -> dict[str, Any]:
-    trained = config_hash(cell, study.folds(cell.cohort), study.manifest, study.size)
     return asdict(product.place(cell)) | {
         "trained_on": asdict(cell),
-        "config_hash": trained,
+        "config_hash": study.config_hash(cell),
         "init": read_record(cell, study.workspace)["init"],
         "settings": product.settings,
     }

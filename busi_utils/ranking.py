@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 TOLERANCE = 1e-12  # so that "false positives <= 10 % of 100" is not lost to rounding of 0.1
@@ -18,40 +20,14 @@ def _cumulative(weights: np.ndarray, order: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _positive_blocks(positive: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Sort once by falling score and find the runs of equal scores that hold a positive.
-
-    Returns the order, the first row and the row after the last of each such run, and the number
-    of positives before and after it.
-    """
-    order = np.argsort(-score, kind="stable")
-    ordered = score[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    ends = np.r_[starts[1:], len(ordered)]
-    counted = np.r_[0, np.cumsum(positive[order])]
-    kept = counted[ends] > counted[starts]
-    starts, ends = starts[kept], ends[kept]
-    return order, starts, ends, counted[starts], counted[ends]
-
-
-def weighted_ranking(
-    positive: np.ndarray, score: np.ndarray, weights: np.ndarray, specificity: float = 0.9
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""AUC, average precision and sensitivity at a specificity, for every column of weights.
+class WeightedRanking:
+    r"""One score's ranking of the images, measured under every column of weights.
 
     The images are sorted once by falling score; :math:`T_b` and :math:`F_b` are the running weights
-    of positives and negatives at the end of the :math:`b`-th run of equal scores, with totals
-    :math:`P` and :math:`N`, and :math:`t_b = T_b - T_{b-1}`. Then
-
-    .. math::
-        \mathrm{AUC} = \frac{1}{PN} \sum_b t_b \left(N - \tfrac12 (F_{b-1} + F_b)\right), \qquad
-        \mathrm{AP} = \frac1P \sum_b t_b \frac{T_b}{T_b + F_b}, \qquad
-        \mathrm{Se} = \frac1P \sum_b t_b \, [F_b \le (1 - s) N].
-
-    AUC is the Mann-Whitney statistic with ties counted one half; AP is the step-wise sum without
-    interpolation; Se is the highest sensitivity of an operating point on the ROC curve whose
-    specificity is at least :math:`s`, read without interpolation. Runs without a positive add
-    nothing to any sum, so only their effect on :math:`F` is kept.
+    of positives and negatives at the end of the :math:`b`-th run of equal scores,
+    :math:`A_b = T_b + F_b`, with totals :math:`P` and :math:`N`, and :math:`t_b = T_b - T_{b-1}`.
+    Runs without a positive add nothing to any of the sums below, so only their effect on the
+    running weights is kept. Each measure is computed when it is asked for.
 
     Parameters
     ----------
@@ -61,36 +37,69 @@ def weighted_ranking(
         Shape (n,), float, higher means more positive.
     weights : numpy.ndarray
         Shape (n, r), float64, non-negative: one weighting of the images a column.
-    specificity : float
-        In [0, 1].
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        AUC, AP and sensitivity, each of shape (r,), in [0, 1]. AUC and sensitivity are NaN where
-        either side has no weight, AP where the positives have none.
     """
-    order, starts, ends, before, after = _positive_blocks(positive, score)
-    weighted = _cumulative(weights, order)
-    hits = _cumulative(weights, order[positive[order]])
-    positives, negatives = hits[-1], weighted[-1] - hits[-1]
-    true_before, true_after = hits[before], hits[after]
-    all_after = weighted[ends]
-    false_after = all_after - true_after
-    false_sum = weighted[starts] - true_before
-    false_sum += false_after
-    gained = true_after - true_before
-    with np.errstate(invalid="ignore", divide="ignore"):
-        auc = 1.0 - 0.5 * np.einsum("br,br->r", gained, false_sum) / (positives * negatives)
-        np.maximum(all_after, np.finfo(float).tiny, out=all_after)  # 0 / 0 where nothing was drawn
-        np.divide(true_after, all_after, out=all_after)
-        precision = np.einsum("br,br->r", gained, all_after) / positives
-        allowed = false_after <= (1.0 - specificity + TOLERANCE) * negatives
-        sensitivity = np.einsum("br,br->r", gained, allowed) / positives
-    undefined = (positives <= 0) | (negatives <= 0)
-    auc[undefined] = np.nan
-    sensitivity[undefined] = np.nan
-    return auc, precision, sensitivity
+
+    def __init__(self, positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> None:
+        order = np.argsort(-score, kind="stable")
+        ordered = score[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        ends = np.r_[starts[1:], len(ordered)]
+        counted = np.r_[0, np.cumsum(positive[order])]
+        kept = counted[ends] > counted[starts]
+        self._starts, self._ends = starts[kept], ends[kept]
+        self._all = _cumulative(weights, order)
+        hits = weights[order[positive[order]]]
+        first = counted[self._starts]
+        self._gained = hits if len(first) == len(hits) else np.add.reduceat(hits, first, axis=0)
+        self._positives = self._gained.sum(axis=0)
+        self._negatives = self._all[-1] - self._positives
+
+    @cached_property
+    def _true(self) -> np.ndarray:
+        """:math:`T_b` of the runs that hold a positive, (b, r)."""
+        return np.cumsum(self._gained, axis=0)
+
+    def _defined(self, values: np.ndarray) -> np.ndarray:
+        """Set NaN where either side has no weight."""
+        values[(self._positives <= 0) | (self._negatives <= 0)] = np.nan
+        return values
+
+    def auc(self) -> np.ndarray:
+        r"""Return the area under the ROC curve, (r,), NaN where either side has no weight.
+
+        The Mann-Whitney statistic with ties counted one half,
+
+        .. math::
+            \mathrm{AUC} = 1 - \frac{1}{2PN} \sum_b t_b (F_{b-1} + F_b)
+            = 1 - \frac{1}{2PN} \Big(\sum_b t_b (A_{b-1} + A_b) - P^2\Big),
+
+        since :math:`\sum_b t_b (T_{b-1} + T_b)` telescopes to :math:`P^2`.
+        """
+        around = self._all[self._starts] + self._all[self._ends]
+        passed = np.einsum("br,br->r", self._gained, around) - self._positives**2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._defined(1.0 - 0.5 * passed / (self._positives * self._negatives))
+
+    def average_precision(self) -> np.ndarray:
+        r"""Return :math:`\frac1P \sum_b t_b T_b / A_b`, (r,), NaN where positives have no weight.
+
+        The step-wise sum, without interpolation.
+        """
+        # Where nothing was drawn so far, 0 / 0 counts as 0.
+        precision = self._true / np.maximum(self._all[self._ends], np.finfo(float).tiny)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.einsum("br,br->r", self._gained, precision) / self._positives
+
+    def sensitivity(self, specificity: float = 0.9) -> np.ndarray:
+        r"""Return :math:`\frac1P \sum_b t_b [F_b \le (1 - s) N]`, (r,).
+
+        The highest sensitivity of an operating point on the ROC curve whose specificity is at least
+        :math:`s` in [0, 1], without interpolation; NaN where either side has no weight.
+        """
+        allowed = (1.0 - specificity + TOLERANCE) * self._negatives
+        within = self._all[self._ends] - self._true <= allowed
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._defined(np.einsum("br,br->r", self._gained, within) / self._positives)
 
 
 def threshold_at_specificity(

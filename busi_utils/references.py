@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from . import simple_classifiers as classifiers
-from .cells import Cell, config_hash, grid, prediction_table, save_cell
+from .cells import Cell, grid, prediction_table, save_cell
 from .cohorts import cohort_files
 from .execution import run_alone
 from .folds import share_of_groups
@@ -111,7 +111,7 @@ def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
     p = _predict(cell, x[train], y[train], groups[train], x[test])
     table = prediction_table(part["image_id"], part["label"], p)
     record = asdict(cell) | {
-        "config_hash": config_hash(cell, folds, study.manifest, study.size),
+        "config_hash": study.config_hash(cell),
         "init": init,
         "n_train": int(train.sum()),
         "n_test": int(test.sum()),

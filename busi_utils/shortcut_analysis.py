@@ -77,13 +77,13 @@ def _measured(
     y: np.ndarray, p: np.ndarray, groups: np.ndarray, seed: int, n_replicates: int
 ) -> dict[str, float]:
     """Return metrics of all images, and the AUC of malignant against benign lesions alone."""
-    drawn = bootstrap_replicates(y, {"": p}, groups, seed, n_replicates)[""]
+    drawn = bootstrap_replicates(y, {"": p}, groups, seed, n_replicates, wanted=METRICS)[""]
     lesion = y != CLASSES.index("normal")
     scores = malignancy(p, "lesions")[..., lesion]
     own = (y == MALIGNANT)[lesion], scores, scores > 0.5, groups[lesion]
     lesions = binary_replicates(*own, seed, n_replicates)[["auc"]]
     named = lesions.rename(columns={"auc": "auc_lesions"})
-    return {"n": len(y)} | as_line(drawn[list(METRICS)]) | as_line(named)
+    return {"n": len(y)} | as_line(drawn) | as_line(named)
 
 
 def marks_effect(
@@ -106,6 +106,7 @@ def marks_effect(
         whole["group"].to_numpy(),
         seed,
         n_replicates,
+        [metric],
     )
     value, low, high = 100 * table.set_index("metric").loc[metric, ["value", "low", "high"]]
     return {"n": len(whole), "worth_value": value, "worth_low": low, "worth_high": high}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .cells import Cell, config_hash, is_done
+from .cells import Cell, config_hash, images_text, is_done
 from .cohorts import cohort_files
 from .errors import StudyError
 from .folds import read_folds
@@ -56,12 +56,19 @@ class Study:
 
     def missing(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells that have no record with the current configuration."""
-        folds = {cohort: self.folds(cohort) for cohort in {cell.cohort for cell in cells}}
+        images = {cohort: self._images_text(cohort) for cohort in {cell.cohort for cell in cells}}
 
         def expected(cell: Cell) -> str:
-            return config_hash(cell, folds[cell.cohort], self.manifest, self.size)
+            return config_hash(cell, images[cell.cohort], self.size)
 
         return [cell for cell in cells if not is_done(cell, expected(cell), self.workspace)]
+
+    def config_hash(self, cell: Cell) -> str:
+        """Return the configuration hash of a cell; see `cells.config_hash`."""
+        return config_hash(cell, self._images_text(cell.cohort), self.size)
+
+    def _images_text(self, cohort: str) -> str:
+        return images_text(self.folds(cohort), self.manifest)
 
     def require_images(self, cell: Cell) -> None:
         """Stop if a cell is to be computed and no images were named."""

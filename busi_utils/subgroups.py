@@ -214,7 +214,8 @@ def _with_balanced(replicates: pd.DataFrame, counts: pd.DataFrame) -> dict[str, 
     whole = {}
     for group in counts.index:
         table = replicates[group]
-        recalls = table[_RECALLS].where(enough.loc[group], axis=1)
+        few = enough.columns[~enough.loc[group]]
+        recalls = table[_RECALLS].assign(**dict.fromkeys(few, np.nan))
         balanced = recalls[common].mean(axis=1, skipna=False) if len(common) > 1 else np.nan
         whole[group] = table[["accuracy"]].assign(balanced_accuracy=balanced).join(recalls)
     return whole

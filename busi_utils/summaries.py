@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ def summarise(
         in points, from the same resamples (paired).
     """
     found = {row: read_row(study, row) for row in rows}
-    replicates = {row: _replicates(one, seed, n_replicates) for row, one in found.items()}
+    replicates = row_replicates(found, metrics, seed, n_replicates)
     lines = []
     for row in rows:
         table = percentile_intervals(replicates[row]).set_index("metric")
@@ -89,9 +89,33 @@ def summarise(
     return pd.DataFrame(lines)
 
 
-def _replicates(found: OutOfFold, seed: int, n_replicates: int) -> pd.DataFrame:
-    """Bootstrap one row; rows of one cohort share their resamples, which depend on groups alone."""
-    return bootstrap_replicates(found.y, {"": found.p}, found.groups, seed, n_replicates)[""]
+def row_replicates(
+    found: Mapping[Row, OutOfFold], metrics: Sequence[str], seed: int, n_replicates: int
+) -> dict[Row, pd.DataFrame]:
+    """Return `bootstrap.bootstrap_replicates` of rows; those of one cohort share their resamples.
+
+    Parameters
+    ----------
+    found : mapping of Row to OutOfFold
+        See `read_row`.
+    metrics : sequence of str
+        Names in `metrics.metrics`.
+    seed, n_replicates : int
+        Of the bootstrap.
+    """
+    replicates = {}
+    for cohort in dict.fromkeys(row[0] for row in found):
+        rows = {row: one for row, one in found.items() if row[0] == cohort}
+        images = next(iter(rows.values()))
+        replicates |= bootstrap_replicates(
+            images.y,
+            {row: one.p for row, one in rows.items()},
+            images.groups,
+            seed,
+            n_replicates,
+            wanted=metrics,
+        )
+    return replicates
 
 
 def _of_records(table: pd.DataFrame) -> dict[str, float | str]:
@@ -129,6 +153,7 @@ def difference(
         theirs.groups[at_b],
         seed,
         n_replicates,
+        [metric],
     )
     value, low, high = table.set_index("metric").loc[metric, ["value", "low", "high"]]
     return {"n": len(shared), "value": value, "low": low, "high": high}

@@ -15,6 +15,7 @@ from busi_utils import (
     comparison_findings,
     comparison_verdicts,
 )
+from busi_utils.bootstrap import bootstrap_difference
 from busi_utils.cells import grid, prediction_table, save_cell
 from busi_utils.derived import STRENGTHS, best_strength, corrected, derive_rows
 from busi_utils.folds import save_folds
@@ -195,3 +196,14 @@ def test_the_forest_draws_every_row_of_the_recipes_named(study):
     fig = comparison_figures.forest(table, ["original", "tuned"], "accuracy")
     drawn = {x for line in fig.axes[0].lines for x in np.atleast_1d(line.get_xdata())}
     assert set(table["accuracy"]) <= drawn
+
+
+def test_differences_are_those_of_the_whole_bootstrap_of_both_rows(study):
+    rows = [("clean", model, "original") for model in ("xception", "mobilenetv2")]
+    table = comparison.differences(study, [("network", "x", *rows)], "macro_auc", 3, 150)
+    a, b = (read_row(study, row) for row in rows)
+    whole = bootstrap_difference(a.y, a.p, b.p, a.groups, 3, 150).set_index("metric")
+    expected = 100 * whole.loc["macro_auc", ["value", "low", "high"]]
+    found = table.loc[0, ["worth_value", "worth_low", "worth_high"]]
+    np.testing.assert_allclose(found.to_numpy(float), expected.to_numpy(float))
+    assert table.loc[0, "n"] == N

@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from busi_utils.bench_statistics import scikit_learn_metrics
 from busi_utils.metrics import encode, metrics, weighted_metrics
-from busi_utils.ranking import threshold_at_specificity, weighted_ranking
+from busi_utils.ranking import WeightedRanking, threshold_at_specificity
 
 
 def predictions(n, seed, decimals=6, classes=3):
@@ -89,7 +89,7 @@ def test_the_threshold_is_the_lowest_that_keeps_the_specificity():
     positive = np.r_[np.zeros(10, bool), True, True]
     assert threshold_at_specificity(positive, score, 0.9) == 0.85
     assert threshold_at_specificity(positive, score, 0.8) == 0.8
-    _, _, sensitivity = weighted_ranking(positive, score, np.ones((12, 1)))
+    sensitivity = WeightedRanking(positive, score, np.ones((12, 1))).sensitivity()
     assert sensitivity[0] == 1.0  # one of ten negatives above it: exactly 90 % is enough
     everyone = threshold_at_specificity(np.zeros(3, bool), np.ones(3))
     assert everyone > 1.0  # no attained score separates: flag nobody
@@ -111,7 +111,8 @@ scores = st.lists(
 @given(scores)
 def test_auc_with_ties_and_weights_is_the_mann_whitney_statistic(rows):
     positive, score, weight = (np.array(column) for column in zip(*rows, strict=True))
-    auc, _, _ = weighted_ranking(positive, score.astype(float), weight[:, None].astype(float))
+    weights = weight[:, None].astype(float)
+    auc = WeightedRanking(positive, score.astype(float), weights).auc()
     a, b = np.flatnonzero(positive), np.flatnonzero(~positive)
     above = (score[a][:, None] > score[b]) + 0.5 * (score[a][:, None] == score[b])
     pairs = weight[a][:, None] * weight[b]
@@ -155,3 +156,18 @@ def test_encode_follows_the_order_of_the_classes_and_refuses_others():
     assert encode(np.array(["malignant", "normal", "benign"])).tolist() == [2, 0, 1]
     with pytest.raises(ValueError, match="tumour"):
         encode(np.array(["tumour"]))
+
+
+@pytest.mark.parametrize("name", ["accuracy", "ece", "macro_auc", "auprc_benign"])
+def test_a_wanted_metric_is_the_one_of_the_full_set(name):
+    y, p = predictions(60, seed=2, decimals=2)
+    weights = np.random.default_rng(0).integers(0, 4, (60, 7)).astype(float)
+    some = weighted_metrics(y, p, weights, wanted=[name, "brier"])
+    assert list(some) == [name, "brier"]
+    np.testing.assert_array_equal(some[name], weighted_metrics(y, p, weights)[name])
+
+
+def test_an_unknown_metric_is_refused_by_name():
+    y, p = predictions(20, seed=2)
+    with pytest.raises(ValueError, match=r"acuracy: no such metric; choose among accuracy"):
+        weighted_metrics(y, p, np.ones((20, 1)), wanted=["acuracy"])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from busi_utils import products
-from busi_utils.cells import Cell, config_hash, grid, prediction_table, save_cell
+from busi_utils.cells import Cell, grid, prediction_table, save_cell
 from busi_utils.errors import StudyError
 from busi_utils.folds import save_folds
 from busi_utils.paths import Workspace
@@ -37,7 +37,7 @@ def study(tmp_path, monkeypatch) -> Study:
 
 def _train(study: Study, cell: Cell, init: str = "phantom") -> None:
     table = prediction_table(NAMES[:2], ["benign"] * 2, np.full((2, 3), 1 / 3))
-    expected = config_hash(cell, study.folds("clean"), study.manifest, study.size)
+    expected = study.config_hash(cell)
     save_cell(cell, table, None, {"config_hash": expected, "init": init}, study.workspace)
 
 

@@ -14,7 +14,15 @@ import psutil
 import pytest
 
 from busi_utils import recipes
-from busi_utils.cells import Cell, config_hash, grid, is_done, prediction_table, save_cell
+from busi_utils.cells import (
+    Cell,
+    config_hash,
+    grid,
+    images_text,
+    is_done,
+    prediction_table,
+    save_cell,
+)
 from busi_utils.errors import StudyError
 from busi_utils.execution import run_missing
 from busi_utils.folds import save_folds
@@ -41,18 +49,21 @@ def test_cells_that_train_only_a_head_share_a_process():
 
 
 def test_the_hash_follows_what_predictions_depend_on(monkeypatch):
-    base = config_hash(CELL, FOLDS, MANIFEST, 96)
-    assert base == config_hash(CELL, FOLDS.sample(frac=1, random_state=0), MANIFEST, 96)
+    images = images_text(FOLDS, MANIFEST)
+    base = config_hash(CELL, images, 96)
+    assert base == config_hash(
+        CELL, images_text(FOLDS.sample(frac=1, random_state=0), MANIFEST), 96
+    )
     other_fold = FOLDS.assign(fold=FOLDS["fold"][::-1].to_numpy())
     other_pixels = MANIFEST.assign(sha256=MANIFEST["sha256"][::-1].to_numpy())
     others = [
-        config_hash(CELL, other_fold, MANIFEST, 96),
-        config_hash(CELL, FOLDS, other_pixels, 96),
-        config_hash(CELL, FOLDS, MANIFEST, 224),
-        config_hash(replace(CELL, seed=1), FOLDS, MANIFEST, 96),
+        config_hash(CELL, images_text(other_fold, MANIFEST), 96),
+        config_hash(CELL, images_text(FOLDS, other_pixels), 96),
+        config_hash(CELL, images, 224),
+        config_hash(replace(CELL, seed=1), images, 96),
     ]
     monkeypatch.setitem(recipes.RECIPES, "original", replace(ORIGINAL, dropout=0.4))
-    others.append(config_hash(CELL, FOLDS, MANIFEST, 96))
+    others.append(config_hash(CELL, images, 96))
     assert len({base, *others}) == 6
 
 
