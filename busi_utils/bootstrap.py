@@ -146,6 +146,29 @@ def percentile_intervals(replicates: pd.DataFrame, level: float = 0.95) -> pd.Da
     return pd.DataFrame(table | {"low": limits[0], "high": limits[1]})
 
 
+def bootstrap_p(differences: pd.Series) -> float:
+    """Two-sided p-value of no difference: the level at which the percentile interval reaches 0.
+
+    Parameters
+    ----------
+    differences : pandas.Series
+        Row 0 the difference itself, then the replicates, of which undefined ones are left out.
+
+    Returns
+    -------
+    float
+        In (0, 1]; no smaller than 2 / (replicates + 1).
+
+    References
+    ----------
+    Davison & Hinkley, Bootstrap Methods and their Application, 1997, chapter 4 (one is added to
+    both counts).
+    """
+    drawn = differences.iloc[1:].dropna().to_numpy()
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    return min(1.0, 2 * (tail + 1) / (len(drawn) + 1))
+
+
 def bootstrap_metrics(
     y: np.ndarray,
     p: np.ndarray,
@@ -208,7 +231,19 @@ def bootstrap_difference(
     Returns
     -------
     pandas.DataFrame
-        Columns ``metric, value, low, high``: value and 95 % percentile interval of the difference.
+        See `difference_intervals`.
     """
     both = bootstrap_replicates(y, {"a": p_a, "b": p_b}, groups, seed, n_replicates, wanted=wanted)
-    return percentile_intervals(both["a"] - both["b"])
+    return difference_intervals(both["a"] - both["b"])
+
+
+def difference_intervals(differences: pd.DataFrame) -> pd.DataFrame:
+    """Summarise replicates of differences, row 0 the differences themselves.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``metric, value, low, high`` (see `percentile_intervals`), ``p`` (`bootstrap_p`).
+    """
+    table = percentile_intervals(differences)
+    return table.assign(p=[bootstrap_p(differences[name]) for name in table["metric"]])

@@ -7,16 +7,19 @@ from itertools import chain
 
 import pandas as pd
 
-from .bootstrap import percentile_intervals
+from .bootstrap import difference_intervals
 from .costs import model_costs
+from .errors import StudyError
 from .models import MODELS
 from .numbers import save_table
-from .paired_tests import compare_all
+from .paired_tests import compare_all, holm
 from .recipes import BALANCED, LOGISTIC, SHARES, label_of
 from .references import TITLES
 from .study import Study
 from .summaries import Row, difference, read_row, row_replicates
 
+FAULT, TRAINING, NETWORK = "fault of the data", "training", "network"
+"""Kinds of change."""
 COSTS_TABLE = "bench_costs"  # `make bench` writes it
 METRICS = (
     "accuracy",
@@ -65,10 +68,8 @@ def pairwise(study: Study, families: Mapping[str, Sequence[Row]]) -> pd.DataFram
         table = compare_all({model: (one.y, one.p[0]) for model, one in found.items()})
         table.insert(0, "family", name)
         frames.append(table)
-    frames = [frame for frame in frames if len(frame)]
-    if not frames:
-        return pd.DataFrame(columns=["family"])
-    return pd.concat(frames, ignore_index=True)
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled or frames[:1], ignore_index=True)
 
 
 def differences(
@@ -83,7 +84,8 @@ def differences(
     Returns
     -------
     pandas.DataFrame
-        ``kind, label, cohort, model, recipe, n, worth_value, worth_low, worth_high``.
+        ``kind, label, cohort, model, recipe, n, worth_value, worth_low, worth_high`` and ``p``, see
+        `bootstrap.bootstrap_p`.
     """
     alike = [pair[2:] for pair in pairs if pair[2][0] == pair[3][0]]  # of one cohort
     found = {row: read_row(study, row) for row in dict.fromkeys(chain.from_iterable(alike))}
@@ -91,16 +93,16 @@ def differences(
     lines = []
     for kind, label, row, reference in pairs:
         if row[0] == reference[0]:
-            gain = percentile_intervals(drawn[row] - drawn[reference]).iloc[0]
-            gain = {"n": len(found[row].y)} | gain[["value", "low", "high"]].to_dict()
+            gain = difference_intervals(drawn[row] - drawn[reference])
+            gain = {"n": len(found[row].y)} | gain.drop(columns="metric").iloc[0].to_dict()
         else:
             gain = difference(study, row, reference, metric, seed, n_replicates)
         line = {"kind": kind, "label": label}
         line |= dict(zip(("cohort", "model", "recipe"), row, strict=True)) | {"n": gain["n"]}
         line |= {f"worth_{key}": 100 * gain[key] for key in ("value", "low", "high")}
-        lines.append(line)
+        lines.append(line | {"p": gain["p"]})
     columns = ["kind", "label", "cohort", "model", "recipe", "n"]
-    columns += ["worth_value", "worth_low", "worth_high"]
+    columns += ["worth_value", "worth_low", "worth_high", "p"]
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -185,44 +187,64 @@ def change_pairs(
     """
     written = ("clean", model, "original")
     pairs = [
-        ("training", label_of(name), ("clean", model, name), written)
+        (TRAINING, label_of(name), ("clean", model, name), written)
         for name in (LOGISTIC, "tuned", "tuned" + BALANCED)
     ]
     if ensemble is not None:
-        pairs.append(("training", label_of(ensemble[2]), ensemble, written))
+        pairs.append((TRAINING, label_of(ensemble[2]), ensemble, written))
     for recipe, names in members.items():
         pairs += [
-            (
-                f"network, {_WORDS[recipe]}",
-                title_of(other),
-                ("clean", other, recipe),
-                ("clean", model, recipe),
-            )
+            (NETWORK, title_of(other), ("clean", other, recipe), ("clean", model, recipe))
             for other in names
             if other != model and model in names
         ]
     return pairs
 
 
-_WORDS = {
-    "original": "recipe as written",
-    LOGISTIC: "logistic regression on frozen features",
-    "tuned": "tuned",
-    "scratch": "from random weights",
-}
+def doublings(
+    study: Study, models: Sequence[str], metric: str, seed: int, n_replicates: int
+) -> pd.DataFrame:
+    """Return what all training groups are worth against half of them, one line per network."""
+    half = next(recipe for recipe, share in SHARES.items() if share == 0.5)
+    pairs = [
+        (TRAINING, title_of(model), ("clean", model, LOGISTIC), ("clean", model, half))
+        for model in models
+    ]
+    return differences(study, pairs, metric, seed, n_replicates)
+
+
+def shown(changes: pd.DataFrame) -> pd.Series:
+    """Say which of several differences are shown: Holm-adjusted p below 0.05, bool like the rows.
+
+    Parameters
+    ----------
+    changes : pd.DataFrame
+        Lines of `differences` that answer one question.
+    """
+    return pd.Series(holm(changes["p"]) < 0.05, index=changes.index)
 
 
 def network_changes(worth: pd.DataFrame) -> pd.DataFrame:
     """Return the lines of `differences` that set a pretrained network against the reference."""
-    return worth[worth["kind"].str.startswith("network") & (worth["recipe"] != "scratch")]
+    return worth[(worth["kind"] == NETWORK) & (worth["recipe"] != "scratch")]
 
 
 def best_other(worth: pd.DataFrame) -> pd.Series:
-    """Return the largest gain by another network, started and trained as the reference."""
+    """Return the largest gain by another network, started and trained as the reference.
+
+    Raises
+    ------
+    StudyError
+        If there is no other network.
+    """
     rows = network_changes(worth)
+    if rows.empty:
+        raise StudyError(
+            "There is no second pretrained network to compare: name two or more in `models`."
+        )
     return rows.loc[rows["worth_value"].idxmax()]
 
 
 def tuned_change(worth: pd.DataFrame) -> pd.Series:
     """Return what tuning is worth to the reference network."""
-    return worth[(worth["kind"] == "training") & (worth["recipe"] == "tuned")].iloc[0]
+    return worth[(worth["kind"] == TRAINING) & (worth["recipe"] == "tuned")].iloc[0]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from .comparison import title_of
+from .comparison import NETWORK, title_of
 from .figures import PALETTE, PRINT_WIDTH, model_style
 from .models import MODELS
 from .recipes import label_of
@@ -56,15 +56,17 @@ def _dots(
 
 
 def worth(table: pd.DataFrame) -> Figure:
-    """Draw differences in points with their intervals, one block per kind of change.
+    """Draw differences in points with their intervals, one block per kind of change (and training).
 
     Parameters
     ----------
     table : pd.DataFrame
         See `comparison.differences`.
     """
-    kinds = list(dict.fromkeys(table["kind"]))
-    heights = [int((table["kind"] == kind).sum()) for kind in kinds]
+    words = table["kind"] + ", " + table["recipe"].map(label_of)
+    titles = table["kind"].where(table["kind"] != NETWORK, words)
+    kinds = list(dict.fromkeys(titles))
+    heights = [int((titles == kind).sum()) for kind in kinds]
     fig, axes = plt.subplots(
         len(kinds),
         1,
@@ -74,7 +76,7 @@ def worth(table: pd.DataFrame) -> Figure:
         height_ratios=[height + 0.3 for height in heights],
     )
     for ax, kind, colour in zip(axes[:, 0], kinds, PALETTE * 2, strict=False):
-        part = table[table["kind"] == kind].iloc[::-1]
+        part = table[titles == kind].iloc[::-1]
         y = np.arange(len(part))
         _dots(ax, part["worth_value"], part["worth_low"], part["worth_high"], y, colour, "o")
         ax.axvline(0, color="0.4", lw=0.8, ls=":")

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from .claims import judged
-from .comparison import best_other, network_changes, title_of, tuned_change
+from .comparison import NETWORK, best_other, network_changes, shown, title_of, tuned_change
 from .formats import points_ci
+from .recipes import label_of
 
 CLAIMED = ("efficientnetb3", "xception")
 
@@ -18,14 +19,15 @@ def verdicts(
 ) -> list[tuple[str, str, str, str]]:
     """Return ``(claim, text, evidence, verdict)`` for the claims that this notebook decides.
 
-    Rules. A change gains if the 95 % interval of its paired difference in accuracy lies above 0.
-    C3 (EfficientNetB3 and Xception superior): confirmed if both gain on MobileNetV2 wherever they
-    are trained as it is, refuted if neither does anywhere, partly confirmed otherwise; unverifiable
-    as long as one of them has not been compared from pretrained weights, as the original had it.
-    C9 (data quality decides; more sophisticated networks are needed): the first half holds if some
-    fault of the data changes accuracy (its interval excludes 0), the second if some other network
-    gains when trained as MobileNetV2 is. Both: confirmed, one: partly confirmed, none: refuted. On
-    phantoms nothing is judged.
+    Rules. A paired difference in accuracy is shown if its bootstrap p-value, adjusted by Holm's
+    method for all differences that the rule looks at, is below 0.05; it is a gain if it is above 0.
+    C3 (EfficientNetB3 and Xception superior): confirmed if both are shown to gain on MobileNetV2
+    wherever they are trained as it is, refuted if neither is anywhere, partly confirmed otherwise;
+    unverifiable as long as one of them has not been compared from pretrained weights, as the
+    original had it. C9 (data quality decides; more sophisticated networks are needed): the first
+    half holds if some fault of the data is shown to change accuracy, the second if some other
+    network is shown to gain when trained as MobileNetV2 is. Both: confirmed, one: partly confirmed,
+    none: refuted. On phantoms nothing is judged.
 
     Parameters
     ----------
@@ -39,10 +41,10 @@ def verdicts(
 
 def _superior(worth: pd.DataFrame) -> tuple[str, str]:
     """Return evidence and verdict of C3."""
-    rows = worth[worth["kind"].str.startswith("network") & worth["model"].isin(CLAIMED)]
+    rows = worth[(worth["kind"] == NETWORK) & worth["model"].isin(CLAIMED)]
     evidence, pretrained = [], set()
     for row in rows.to_dict("records"):
-        words = row["kind"].removeprefix("network, ")
+        words = label_of(row["recipe"])
         evidence.append(f"{row['label']}, {words}: {points_ci(row, 'worth', 1)}")
         if row["recipe"] != "scratch":
             pretrained.add(row["model"])
@@ -51,22 +53,22 @@ def _superior(worth: pd.DataFrame) -> tuple[str, str]:
     if lacking:
         text += f". Not compared from pretrained weights: {', '.join(lacking)}"
         return text + ".", "unverifiable"
-    gains = rows["worth_low"] > 0
+    gains = shown(rows) & (rows["worth_value"] > 0)
     verdict = "confirmed" if gains.all() else "partly confirmed" if gains.any() else "refuted"
     return text + ".", verdict
 
 
 def _needed(worth: pd.DataFrame, faults: pd.DataFrame) -> tuple[str, str]:
     """Return evidence and verdict of C9."""
-    best, tuned = best_other(worth), tuned_change(worth)
+    best, tuned, others = best_other(worth), tuned_change(worth), network_changes(worth)
+    gains = shown(others) & (others["worth_value"] > 0)
     evidence = (
-        f"Faults of the data: {_listed(faults)}. The best other network trained alike, "
-        f"{best['label']} ({best['kind'].removeprefix('network, ')}), differs from MobileNetV2 by "
-        f"{points_ci(best, 'worth', 1)}; training MobileNetV2 with care is worth "
-        f"{points_ci(tuned, 'worth', 1)}."
+        f"Faults of the data: {_listed(faults)}. Of {len(others)} comparisons with another network "
+        f"trained alike {gains.sum()} show a gain; the largest, {best['label']} "
+        f"({label_of(best['recipe'])}), is {points_ci(best, 'worth', 1)}. Training MobileNetV2 "
+        f"with care is worth {points_ci(tuned, 'worth', 1)}."
     )
-    quality = bool(((faults["worth_low"] > 0) | (faults["worth_high"] < 0)).any())
-    network = bool((network_changes(worth)["worth_low"] > 0).any())
+    quality, network = bool(shown(faults).any()), bool(gains.any())
     return evidence, ("refuted", "partly confirmed", "confirmed")[quality + network]
 
 

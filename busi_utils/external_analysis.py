@@ -28,6 +28,7 @@ from .study import Study
 RULES = ("lesions", "as_given")
 RULE_LABELS = {"lesions": "malignant against benign", "as_given": "malignant as given"}
 SPECIFICITY = 0.9
+FEWEST_A_SIDE = 10  # images of a class below which an interval would say nothing
 _BENIGN = CLASSES.index("benign")
 
 
@@ -190,7 +191,7 @@ def by_stratum(
     -------
     pd.DataFrame
         Columns ``column, stratum, n, malignant``, then value, ``_low``, ``_high`` of each measure;
-        NaN where a stratum lacks a class.
+        NaN where a stratum has fewer than `FEWEST_A_SIDE` images of a class that it needs.
     """
     values = manifest[column].where(manifest[column] != "")
     counts = values.map(values.value_counts())
@@ -202,8 +203,10 @@ def by_stratum(
         drawn = binary_replicates(
             truth, score[at], flagged[at], rows["patient"].to_numpy(), seed, n_replicates
         )
-        if truth.all() or not truth.any():
-            drawn["auc"] = np.nan
+        few_cancers, few_others = truth.sum() < FEWEST_A_SIDE, (~truth).sum() < FEWEST_A_SIDE
+        drawn["auc"] = np.nan if few_cancers or few_others else drawn["auc"]
+        drawn["sensitivity"] = np.nan if few_cancers else drawn["sensitivity"]
+        drawn["specificity"] = np.nan if few_others else drawn["specificity"]
         line = {"column": column, "stratum": stratum, "n": len(rows), "malignant": int(truth.sum())}
         lines.append(line | as_line(drawn[["auc", "sensitivity", "specificity"]]))
     return pd.DataFrame(lines)

@@ -58,6 +58,8 @@ def headline_block(workspace: Workspace) -> str:
     lines = ["| MobileNetV2 | accuracy |", "|---|---|"]
     lines += [f"| {what} | {value} |" for what, value in _rows(metrics["baseline"])]
     parts = ["\n".join(lines)]
+    if "errors" in metrics:
+        parts.append(_external_sentence(metrics["errors"]["external"]))
     if "audit" in metrics:
         parts.append(_data_sentence(metrics["audit"]))
     claims = claim_table(workspace)
@@ -91,6 +93,19 @@ def _rows(baseline: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "worth_value" in tuned:
             rows.append(("... against the recipe as written", points_ci(tuned, "worth", 1)))
     return rows
+
+
+def _external_sentence(external: Mapping[str, Any]) -> str:
+    away, home = external["one"], external["home"]
+    return (
+        f"On {external['title']}, {external['images']:,} images of another hospital on which "
+        "nothing was trained or chosen, the tuned network separates malignant from benign lesions "
+        f"with an AUC of {_auc(away)}; at home {_auc(home)}."
+    )
+
+
+def _auc(row: Mapping[str, float]) -> str:
+    return f"{row['auc']:.3f} (95 % CI {row['auc_low']:.3f}–{row['auc_high']:.3f})"
 
 
 def _data_sentence(audit: Mapping[str, Any]) -> str:

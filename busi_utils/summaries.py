@@ -140,7 +140,7 @@ def difference(
     Returns
     -------
     dict
-        ``n, value, low, high``.
+        ``n, value, low, high`` and ``p``, see `bootstrap.bootstrap_p`.
     """
     ours, theirs = read_row(study, row), read_row(study, reference)
     a, b = (pd.Index(found.images["image_id"]) for found in (ours, theirs))
@@ -155,8 +155,7 @@ def difference(
         n_replicates,
         [metric],
     )
-    value, low, high = table.set_index("metric").loc[metric, ["value", "low", "high"]]
-    return {"n": len(shared), "value": value, "low": low, "high": high}
+    return {"n": len(shared)} | table.drop(columns="metric").iloc[0].to_dict()
 
 
 def histories(study: Study, rows: Sequence[Row]) -> pd.DataFrame:

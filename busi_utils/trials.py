@@ -14,6 +14,9 @@ from .predictions import FILE_NAME, PROBABILITIES, read_prediction_file
 from .recipes import settings_of
 from .study import Study
 
+COLUMNS = ["dataset", "cohort", "model", "recipe", "seeds", "cells", "n"]
+COLUMNS += ["accuracy", "balanced_accuracy", "log_loss", "settings"]
+
 
 def trials(study: Study, cohort: str) -> pd.DataFrame:
     """Collect the inner validation results of every row of a cohort into ``results/trials.csv``.
@@ -38,8 +41,9 @@ def trials(study: Study, cohort: str) -> pd.DataFrame:
     """
     root = study.workspace.results / "validation" / study.dataset / cohort
     rows = [_trial(study, cohort, folder) for folder in sorted(root.glob("*/*"))]
-    columns = ["model", "balanced_accuracy"]
-    table = pd.DataFrame(rows).sort_values(columns, ascending=[True, False], ignore_index=True)
+    order = ["model", "balanced_accuracy"]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table = table.sort_values(order, ascending=[True, False], ignore_index=True)
     write_csv(study.workspace.results / "trials.csv", table, float_format="%.6f")
     return table
 

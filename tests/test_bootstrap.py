@@ -12,6 +12,7 @@ from busi_utils.bootstrap import (
     bootstrap_difference,
     bootstrap_metrics,
     bootstrap_models,
+    bootstrap_p,
     bootstrap_replicates,
     percentile_intervals,
     resampled_weights,
@@ -143,3 +144,13 @@ def test_the_benchmark_compares_equal_results():
     assert row["largest_difference"] < 1e-10
     assert row["ratio"] == row["reference_seconds"] / row["seconds"]
     assert bench_delong(images=60, models=3)["largest_difference"] < 1e-10
+
+
+def test_the_p_value_is_the_level_at_which_the_interval_reaches_zero():
+    drawn = np.random.default_rng(3).normal(1.0, 0.6, 4000)
+    p = bootstrap_p(pd.Series([1.0, *drawn, np.nan]))
+    low, high = np.quantile(drawn, [p / 2, 1 - p / 2])
+    assert min(abs(low), abs(high)) < 0.01
+    assert bootstrap_p(pd.Series([-1.0, *-drawn])) == p
+    assert bootstrap_p(pd.Series([0.0, 0.0, 0.0])) == 1.0
+    assert bootstrap_p(pd.Series([2.0, *np.full(99, 2.0)])) == pytest.approx(2 / 100)

@@ -18,6 +18,7 @@ from busi_utils import (
 from busi_utils.bootstrap import bootstrap_difference
 from busi_utils.cells import grid, prediction_table, save_cell
 from busi_utils.derived import STRENGTHS, best_strength, corrected, derive_rows
+from busi_utils.errors import StudyError
 from busi_utils.folds import save_folds
 from busi_utils.metrics import encode
 from busi_utils.paired_tests import mcnemar_exact
@@ -135,7 +136,8 @@ def test_trials_are_read_from_inner_validation(study):
 
 def _worth(kind: str, model: str, recipe: str, low: float, high: float) -> dict:
     line = {"kind": kind, "label": comparison.title_of(model), "model": model, "recipe": recipe}
-    return line | {"worth_low": low, "worth_high": high, "worth_value": (low + high) / 2}
+    p = 0.001 if low > 0 or high < 0 else 0.6
+    return line | {"worth_low": low, "worth_high": high, "worth_value": (low + high) / 2, "p": p}
 
 
 @pytest.mark.parametrize(
@@ -151,8 +153,8 @@ def test_the_rule_for_the_larger_networks(b3, xception, verdict):
     worth = pd.DataFrame(
         [
             _worth("training", "mobilenetv2", "tuned", 5, 9),
-            _worth("network, tuned", "xception", "tuned", *xception),
-            _worth("network, as it is", "efficientnetb3", *b3),
+            _worth("network", "xception", "tuned", *xception),
+            _worth("network", "efficientnetb3", *b3),
         ]
     )
     faults = pd.DataFrame([_worth("fault of the data", "mobilenetv2", "original", 0.5, 3)])
@@ -166,16 +168,41 @@ def test_the_rule_for_the_larger_networks(b3, xception, verdict):
 
 def test_the_findings_follow_the_numbers(study):
     rows = [("clean", m, "original") for m in ("mobilenetv2", "xception")]
-    rows.append(("clean", "mobilenetv2", "tuned"))
     table = comparison.with_titles(summarise(study, rows, ["accuracy"], 0, 100))
-    assert "moves it less than" in comparison_findings.forest_finding(
-        table, "mobilenetv2", "accuracy"
-    )
     costs = pd.DataFrame({"model": ["mobilenetv2", "xception"], "parameters": [2e6, 2e7]})
     finding = comparison_findings.cost_finding(table, costs, "original", "accuracy")
     assert finding.startswith("The largest network is the best")
-    curve = pd.DataFrame({"model": "xception", "share": [0.5, 1.0], "accuracy": [0.7, 0.65]})
-    assert "some networks only" in comparison_findings.curve_finding(curve, "accuracy")
+    doubling = pd.DataFrame({"worth_value": [3.0, 2.0, -4.0], "p": [0.001, 0.03, 0.001]})
+    finding = comparison_findings.curve_finding(doubling)
+    assert finding.startswith("More data would help some networks")
+    assert "in 2 of 3 networks" in finding  # the third is a loss
+    assert "not shown" in comparison_findings.curve_finding(doubling.assign(p=0.04))
+
+
+@pytest.mark.parametrize(
+    ("written", "logistic", "tuned", "words"),
+    [((60, 61), (70, 71), (80, 81), "matters more"), ((60, 80), (61, 80), (62, 80), "no more")],
+)
+def test_ways_of_training_are_compared_on_the_same_networks(written, logistic, tuned, words):
+    rows = [
+        {"model": model, "recipe": recipe, "accuracy": value / 100}
+        for recipe, values in (("original", written), ("logistic", logistic), ("tuned", tuned))
+        for model, value in zip(("mobilenetv2", "xception"), values, strict=True)
+    ]
+    rows.append({"model": "mobilenetv1", "recipe": "original", "accuracy": 0.1})  # one way only
+    finding = comparison_findings.forest_finding(pd.DataFrame(rows), "accuracy")
+    assert words in finding
+    assert "each of 2 networks" in finding
+
+
+def test_a_comparison_of_one_network_is_refused(study):
+    pairs = comparison.change_pairs("mobilenetv2", {"original": ["mobilenetv2"]}, None)
+    worth = comparison.differences(study, pairs[1:2], "accuracy", 0, 50)
+    with pytest.raises(StudyError, match="name two or more in `models`"):
+        comparison.best_other(worth)
+    alone = comparison.pairwise(study, {"original": [("clean", "mobilenetv2", "original")]})
+    assert alone.empty
+    assert "p_mcnemar_holm" in alone
 
 
 def test_costs_once_measured_are_kept(study, monkeypatch):

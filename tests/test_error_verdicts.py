@@ -11,7 +11,7 @@ def _changes(*rows: tuple[str, float, float]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"kind": kind, "label": "x", "worth_value": (low + high) / 2}
-            | {"worth_low": low, "worth_high": high}
+            | {"worth_low": low, "worth_high": high, "p": 0.001 if low > 0 or high < 0 else 0.5}
             for kind, low, high in rows
         ]
     )

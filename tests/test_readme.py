@@ -38,7 +38,13 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     assert "| −5.0 points (95 % CI −9.0 to −1.0) |" in text
     assert "- “Small model size (3.4 MB)”: **refuted**" in text
     assert "not yet examined" not in text
+    assert "of another hospital" not in text
     assert not update_readme(workspace, readme)
+    home, away = ({"auc": v, "auc_low": v - 0.02, "auc_high": v + 0.02} for v in (0.95, 0.75))
+    external = {"title": "BUS-BRA", "images": 1064, "one": away, "home": home}
+    record_metrics("errors", {"external": external}, workspace)
+    assert update_readme(workspace, readme)
+    assert "AUC of 0.750 (95 % CI 0.730–0.770); at home 0.950" in readme.read_text()
 
 
 def test_missing_markers_are_told(tmp_path):

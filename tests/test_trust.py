@@ -190,3 +190,9 @@ def test_small_strata_are_put_together_and_one_class_has_no_auc():
         (score[kind == "cancer"] > 0.5).mean()
     )
     assert np.isnan(table.loc["cyst", "sensitivity"])
+    assert table.loc["cyst", "specificity"] == pytest.approx((score[kind == "cyst"] <= 0.5).mean())
+    few = manifest.assign(histology=np.where(y & (np.cumsum(y) > 9), "", "mixed"))  # 9 cancers left
+    mixed = by_stratum(few, score, score > 0.5, "histology", 0, 50).iloc[0]
+    assert mixed["malignant"] == 9
+    assert mixed[["auc", "sensitivity"]].isna().all()
+    assert mixed["specificity"] == pytest.approx((score[~y] <= 0.5).mean())
