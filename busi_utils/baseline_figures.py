@@ -78,7 +78,8 @@ def changes(table: pd.DataFrame, tuned: Sequence[str]) -> Figure:
     ax.set(xlabel="accuracy on clean", ylim=(-0.6, len(table) + 0.1))
     ax.set_title("The same network, trained in different ways")
     words = f"reported {100 * REPORTED_TEST:.0f} %"
-    ax.text(REPORTED_TEST, len(table) - 0.35, words, ha="center", fontsize=8)
+    behind = {"facecolor": "0.9", "edgecolor": "none", "pad": 1}
+    ax.text(REPORTED_TEST, len(table) - 0.35, words, ha="center", fontsize=8, bbox=behind)
     marks = [plt.Line2D([], [], color="k", marker="o"), plt.Line2D([], [], color="k", **bar)]
     words = ["out of fold, 95 % interval", "on its training images, inference mode"]
     fig.legend(marks, words, loc="outside lower center", ncols=2)
@@ -109,8 +110,8 @@ def confusions(found: Mapping[str, OutOfFold]) -> Figure:
         roc.plot(fpr, tpr, line, color=_RED, label=f"{title}: AUC {area:.3f}")
     matrices[0].set_ylabel("truth")
     roc.plot([0, 1], [0, 1], ":", color="0.6", lw=0.8)
-    roc.set(xlabel="1 - specificity", ylabel="sensitivity", title="malignant or not")
-    roc.legend(loc="lower right")
+    roc.set(xlabel="1 − specificity", ylabel="sensitivity", title="malignant or not")
+    roc.legend(loc="lower right", handlelength=1.4, frameon=True, framealpha=1, edgecolor="none")
     return fig
 
 

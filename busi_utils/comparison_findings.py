@@ -87,9 +87,8 @@ def headline(
         "best": _line(best),
         "best_network_change": _worth(best_other(worth)),
         "training_change": _worth(tuned_change(worth)),
-        "tuned_others": [
-            _worth(row) for _, row in network_changes(worth).iterrows() if row["recipe"] == "tuned"
-        ],
+        "tuned_others": _tuned_others(worth),
+        "untuned": [title_of(model) for model in _untuned(table)],
         "doubling": {
             "mean": float(doubling["worth_value"].mean() / 100),
             "least": float(doubling["worth_value"].min() / 100),
@@ -107,6 +106,20 @@ def headline(
             "delong": _pairs(pairs[pairs["p_delong_holm"] < 0.05]),
         },
     }
+
+
+def _tuned_others(worth: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what each other tuned network differs by, and whether that is shown."""
+    rows = network_changes(worth)
+    rows = rows[rows["recipe"] == "tuned"]
+    rows = rows.assign(shown=shown(rows)).sort_values("worth_value")
+    return [_worth(row) | {"shown": bool(row["shown"])} for _, row in rows.iterrows()]
+
+
+def _untuned(table: pd.DataFrame) -> list[str]:
+    """Return the pretrained networks that have no tuned row."""
+    tuned = set(table.loc[table["recipe"] == "tuned", "model"])
+    return [name for name in table.loc[table["recipe"] == "original", "model"] if name not in tuned]
 
 
 def _line(row: pd.Series) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .attention_analysis import LABELS
-from .comparison import title_of
+from .comparison import shown, title_of
 from .external import ExternalData
 from .external_sets import EXTERNAL_SETS
 from .formats import ci, pct, points_ci
@@ -236,6 +236,7 @@ def headline(
             "patients": int(hospital.manifest["patient"].nunique()),
             "malignant": int((hospital.manifest["label"] == "malignant").sum()),
             "differences": [_plain(row) for _, row in differences.iterrows()],
+            "shown": list(differences.loc[shown(differences), "variant"]),
             "one": _plain(_main(external, "one")),
             "mean": _plain(_main(external)),
             "home": _plain(pd.Series(home)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .bootstrap import bootstrap_p
 from .cells import Cell, grid
 from .comparison import title_of
 from .external import ExternalData, external
@@ -113,7 +114,7 @@ def paired_differences(
     -------
     pd.DataFrame
         ``variant, worth_value, worth_low, worth_high``: in points, paired by patient, the mean over
-        the networks of each variant; rule ``lesions``.
+        the networks of each variant; rule ``lesions``. ``p``: see `bootstrap.bootstrap_p`.
     """
     malignant = (data.manifest["label"] == "malignant").to_numpy()
     patients = data.manifest["patient"].to_numpy()
@@ -123,12 +124,13 @@ def paired_differences(
         return binary_replicates(malignant, score, score > 0.5, patients, seed, n_replicates)
 
     first = aucs(variants[0])["auc"]
-    return pd.DataFrame(
-        [
-            {"variant": one.label} | as_line((aucs(one)["auc"] - first).to_frame("worth"), 100)
-            for one in variants[1:]
-        ]
-    ).rename(columns={"worth": "worth_value"})
+    gains = {one.label: aucs(one)["auc"] - first for one in variants[1:]}
+    lines = [
+        {"variant": label} | as_line(gain.to_frame("worth"), 100) | {"p": bootstrap_p(gain)}
+        for label, gain in gains.items()
+    ]
+    columns = ["variant", "worth", "worth_low", "worth_high", "p"]
+    return pd.DataFrame(lines, columns=columns).rename(columns={"worth": "worth_value"})
 
 
 def at_home(

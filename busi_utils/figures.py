@@ -38,9 +38,9 @@ _FAMILIES = {  # a variant such as mobilenetv2_cbam shares the colour of its fam
     "xception": ("#D55E00", "s"),
     "efficientnetb3": ("#009E73", "^"),
     "efficientnetv2b0": ("#E69F00", "D"),
-    "mobilenetv1": ("#56B4E9", "v"),
+    "mobilenetv1": ("#000000", "v"),
     "mobilenetv3": ("#CC79A7", "P"),
-    "mobilenetv4": ("#000000", "X"),
+    "mobilenetv4": ("#56B4E9", "X"),
 }
 _VARIANT_LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 
