@@ -72,6 +72,22 @@ def pairwise(study: Study, families: Mapping[str, Sequence[Row]]) -> pd.DataFram
     return pd.concat(filled or frames[:1], ignore_index=True)
 
 
+def different_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of `pairwise` that a test tells apart after Holm's correction, with titles.
+
+    The better of a pair, by accuracy, comes first: columns ``family, better, worse,
+    accuracy_difference, p_mcnemar_holm, auc_difference, p_delong_holm``.
+    """
+    found = pairs[(pairs[["p_mcnemar_holm", "p_delong_holm"]] < 0.05).any(axis=1)].copy()
+    turned = found["accuracy_difference"] < 0
+    for better, name, other in (("better", "model_a", "model_b"), ("worse", "model_b", "model_a")):
+        found[better] = found[name].where(~turned, found[other]).map(title_of)
+    signs = ["accuracy_difference", "auc_difference"]
+    found[signs] = found[signs].where(~turned, -found[signs], axis=0)
+    columns = ["family", "better", "worse", "accuracy_difference", "p_mcnemar_holm"]
+    return found[[*columns, "auc_difference", "p_delong_holm"]].reset_index(drop=True)
+
+
 def differences(
     study: Study,
     pairs: Sequence[tuple[str, str, Row, Row]],

@@ -102,8 +102,8 @@ def headline(
         },
         "pairs": {
             "n": len(pairs),
-            "mcnemar": _pairs(pairs[pairs["p_mcnemar_holm"] < 0.05]),
-            "delong": _pairs(pairs[pairs["p_delong_holm"] < 0.05]),
+            "mcnemar": int((pairs["p_mcnemar_holm"] < 0.05).sum()),
+            "delong": int((pairs["p_delong_holm"] < 0.05).sum()),
         },
     }
 
@@ -130,16 +130,6 @@ def _line(row: pd.Series) -> dict[str, Any]:
         "init": row["init"],
         "seeds": int(row["seeds"]),
     } | {name: float(row[name]) for name in names}
-
-
-def _pairs(pairs: pd.DataFrame) -> list[str]:
-    """Return the pairs in words, the better by accuracy first."""
-    found = []
-    for row in pairs.itertuples():
-        names = [title_of(row.model_a), title_of(row.model_b)]
-        better, worse = names if row.accuracy_difference >= 0 else names[::-1]
-        found.append(f"{better} over {worse} ({label_of(row.family)})")
-    return found
 
 
 def _worth(row: pd.Series) -> dict[str, Any]:

@@ -83,8 +83,9 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
     spec : str
         ``column`` (text) or ``column:format`` with one of ``int``, ``pct``, ``decimal``, ``ci``
         (proportions with interval, in per cent), ``worth`` (points with interval), ``per_cent``
-        (values already in per cent), ``mega`` (one decimal), ``words`` (no underscores), ``recipe``
-        (its label in figures).
+        (values already in per cent), ``mega`` (one decimal), ``points`` (a signed difference of
+        proportions), ``p`` (of a test), ``words`` (no underscores), ``recipe`` (its label in
+        figures).
 
     Raises
     ------
@@ -121,6 +122,8 @@ _CELLS = {
     "per_cent": lambda x: f"{x:.2f}",
     "decimal": lambda x: f"{x:.3f}",
     "mega": lambda x: f"{x:.1f}",
+    "points": lambda x: _signed(100 * x),
+    "p": lambda x: "< 0.001" if x < 0.001 else f"{x:.3f}",
 }
 
 

@@ -234,3 +234,53 @@ def test_differences_are_those_of_the_whole_bootstrap_of_both_rows(study):
     found = table.loc[0, ["worth_value", "worth_low", "worth_high"]]
     np.testing.assert_allclose(found.to_numpy(float), expected.to_numpy(float))
     assert table.loc[0, "n"] == N
+
+
+def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned():
+    table = pd.DataFrame(
+        [
+            {"model": model, "recipe": recipe, "init": "imagenet", "seeds": 1, "title": model}
+            | dict.fromkeys([m + e for m in comparison.METRICS for e in ("", "_low", "_high")], 0.5)
+            for model, recipe in (
+                ("mobilenetv2", "original"),
+                ("mobilenetv2", "tuned"),
+                ("xception", "original"),
+                ("mobilenetv1", "tuned"),
+            )
+        ]
+    )
+    worth = pd.DataFrame(
+        [
+            _worth("training", "mobilenetv2", "tuned", 5, 9),
+            _worth("network", "mobilenetv1", "tuned", 1, 3),
+            _worth("network", "mobilenetv3_small", "tuned", -2, 1),
+            _worth("network", "xception", "original", 2, 4),
+        ]
+    )
+    pairs = pd.DataFrame(
+        {
+            "family": "original",
+            "model_a": ["mobilenetv2", "mobilenetv2"],
+            "model_b": ["xception", "mobilenetv1"],
+            "accuracy_difference": [0.01, -0.04],
+            "p_mcnemar_holm": [0.5, 0.01],
+            "p_delong_holm": [0.03, 0.2],
+        }
+    )
+    different = comparison.different_pairs(pairs.assign(auc_difference=[0.02, -0.01]))
+    assert different[["better", "worse"]].to_numpy().tolist() == [
+        ["MobileNetV2", "Xception"],
+        ["MobileNetV1", "MobileNetV2"],
+    ]
+    assert different["accuracy_difference"].tolist() == [0.01, 0.04]
+    assert different["auc_difference"].tolist() == [0.02, 0.01]
+    doubling = pd.DataFrame({"worth_value": [2.0, 4.0], "p": [0.2, 0.01]})
+    found = comparison_findings.headline(table, pairs, worth, doubling, worth, ["clean"])
+    assert [(r["label"], r["shown"]) for r in found["tuned_others"]] == [
+        ("MobileNetV3-Small", False),
+        ("MobileNetV1", True),
+    ]
+    assert found["untuned"] == ["Xception"]
+    assert found["pairs"] == {"n": 2, "mcnemar": 1, "delong": 1}
+    assert found["doubling"] == {"mean": 0.03, "least": 0.02, "networks": 2, "shown": 1}
+    assert found["best_network_change"]["label"] == "Xception"
