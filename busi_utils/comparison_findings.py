@@ -87,13 +87,13 @@ def headline(
         "best": _line(best),
         "best_network_change": _worth(best_other(worth)),
         "training_change": _worth(tuned_change(worth)),
+        "network_gains": _gains(network_changes(worth)),
         "tuned_others": _tuned_others(worth),
         "untuned": [title_of(model) for model in _untuned(table)],
-        "doubling": {
+        "doubling": _gains(doubling)
+        | {
             "mean": float(doubling["worth_value"].mean() / 100),
             "least": float(doubling["worth_value"].min() / 100),
-            "networks": len(doubling),
-            "shown": int((shown(doubling) & (doubling["worth_value"] > 0)).sum()),
         },
         "cohorts": list(cohorts),
         "leak": {
@@ -106,6 +106,11 @@ def headline(
             "delong": int((pairs["p_delong_holm"] < 0.05).sum()),
         },
     }
+
+
+def _gains(changes: pd.DataFrame) -> dict[str, int]:
+    """Return how many differences there are, and how many are shown to be gains."""
+    return {"n": len(changes), "shown": int((shown(changes) & (changes["worth_value"] > 0)).sum())}
 
 
 def _tuned_others(worth: pd.DataFrame) -> list[dict[str, Any]]:

@@ -282,5 +282,6 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
     ]
     assert found["untuned"] == ["Xception"]
     assert found["pairs"] == {"n": 2, "mcnemar": 1, "delong": 1}
-    assert found["doubling"] == {"mean": 0.03, "least": 0.02, "networks": 2, "shown": 1}
+    assert found["doubling"] == {"mean": 0.03, "least": 0.02, "n": 2, "shown": 1}
+    assert found["network_gains"] == {"n": 3, "shown": 2}
     assert found["best_network_change"]["label"] == "Xception"
