@@ -141,8 +141,9 @@ def external_variants(table: pd.DataFrame, aim: float) -> Figure:
             words = "one network, mean of the folds" if one else "mean of the networks"
             ax.plot([], [], marker, color=colour, label=words)
     ax.plot([], [], ":", color="0.4", lw=0.9, label=f"aim set beforehand, {aim:.2f}")
-    ax.set_yticks(list(place.values()), variants)
-    ax.set(xlabel="AUC, malignant against benign (95 % interval over patients)")
+    names = [variant.replace(", statistics", ",\nstatistics") for variant in variants]
+    ax.set_yticks(list(place.values()), names)
+    ax.set(xlabel="AUC, malignant against benign")
     fig.legend(loc="outside lower center", ncols=3)
     return fig
 
