@@ -70,15 +70,13 @@ def train_cell(
     bank.require_for_training(train.rows)
     filled = time.perf_counter() - started
     trainer = Trainer(network, bank, recipe, cell.seed, CACHE / "checkpoints" / f"{identity}.npz")
-    started = time.perf_counter()
     trainer.fit(train, validation, report)
-    seconds = time.perf_counter() - started
     tables = {
         name: prediction_table(i, labels[i], trainer.predict(part.rows))
         for name, i, part in zip(("validation", "test"), ids[1:], parts[1:], strict=True)
     }
     record = start_of_record(cell, recipe, initial, study.size) | {"config_hash": identity}
-    record |= _end_of_record(trainer, parts, seconds, filled)
+    record |= _end_of_record(trainer, parts, filled)
     return TrainedCell(trainer, train, validation, test, tables, record)
 
 
@@ -87,9 +85,7 @@ def _resized(study: Study, recipe: Recipe) -> Study:
     return replace(study, size=recipe.image_size or study.size)
 
 
-def _end_of_record(
-    trainer: Trainer, parts: Sequence[Part], seconds: float, filled: float
-) -> dict[str, Any]:
+def _end_of_record(trainer: Trainer, parts: Sequence[Part], filled: float) -> dict[str, Any]:
     """Return the part of a run record that is known after training."""
     progress, sizes = trainer.progress, [len(part.rows) for part in parts]
     return {
@@ -98,9 +94,9 @@ def _end_of_record(
         "best_epoch": progress.best_epoch,
         "train_accuracy": trainer.accuracy(parts[0]),
         "parameters": int(trainer.network.full.count_params()),
-        "seconds": round(seconds, 3),
+        "seconds": round(progress.seconds, 3),
         "seconds_frozen_part": round(filled, 3),
-        "images_per_second": round(sizes[0] * progress.epoch / max(seconds, 1e-9), 1),
+        "images_per_second": round(sizes[0] * progress.epoch / max(progress.seconds, 1e-9), 1),
         "history": progress.history,
     }
 
@@ -217,3 +213,21 @@ def trained_networks(study: Study, cells: Sequence[Cell]) -> Iterator[tuple[Cell
             network = network or _network(_resized(study, recipe), cell, initial)
             assign(network.top.variables, kept[1]["top"])
         yield cell, network
+
+
+def averaged_network(study: Study, cells: Sequence[Cell]) -> Network:
+    """Return one network whose trained weights are the means over those of all cells.
+
+    Parameters
+    ----------
+    study : Study
+    cells : sequence of Cell
+        At least one, all of one model and recipe, so that they started from the same weights.
+    """
+    sums: list[np.ndarray] = []
+    for _, network in trained_networks(study, cells):
+        values = values_of(network.top.variables)
+        sums = [a + b for a, b in zip(sums, values, strict=True)] if sums else values
+    means = [(s / len(cells)).astype(s.dtype) for s in sums]
+    assign(network.top.variables, means)
+    return network

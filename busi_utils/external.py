@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .cells import Cell, prediction_table
+from .cells import Cell, grid, prediction_table
 from .errors import StudyError
 from .external_sets import EXTERNAL_SETS, read_external
 from .fileio import write_csv
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EXTERNAL = "external"  # the cohort's name
 ADAPTED = "-adapted"  # batch statistics taken from the external images
+AVERAGED = "-averaged"  # one network, whose weights are the means over those of all folds
 _VERSION = 1  # raise when predictions change
 _BATCH = 32
 _WRITERS = {"busbra": write_busbra_phantoms, "busuclm": write_busuclm_phantoms}
@@ -86,7 +87,7 @@ def _folder(name: str, dataset: str) -> str:
     return os.environ.get(EXTERNAL_SETS[name].variable, "")
 
 
-def external(data: ExternalData, adapted: bool = False) -> Product:
+def external(data: ExternalData, adapted: bool = False, averaged: bool = False) -> Product:
     """Return the product that holds a cell's predictions for an external data set.
 
     They are prediction files in the form of the contract, for all images, from one network each.
@@ -97,11 +98,15 @@ def external(data: ExternalData, adapted: bool = False) -> Product:
     adapted : bool
         Take the statistics of the trained batch-norm layers from the external images, which needs
         all of them at once but no label (Li et al., Pattern Recognit 2018;80:109-117).
+    averaged : bool
+        Ask one network, whose trained weights are the means over those of all folds of the cell's
+        row (Wortsman et al., ICML 2022;162:23965-23998), filed under the first fold's name.
     """
     digest = hashlib.sha256("".join(sorted(data.manifest["sha256"])).encode()).hexdigest()[:16]
     settings = {"version": _VERSION, "images": digest, "adapted": adapted}
+    settings |= {"averaged": True} if averaged else {}
     compute = partial(_compute, name=data.name, folder=data.folder)
-    ending = ADAPTED if adapted else ""
+    ending = (AVERAGED if averaged else "") + (ADAPTED if adapted else "")
     return Product("predictions", settings, compute, data.name, EXTERNAL, ending)
 
 
@@ -113,7 +118,8 @@ def _compute(
     name: str,
     folder: str,
 ) -> pd.DataFrame:
-    from .inference import predict, prepared, wanted_range  # TensorFlow is large
+    from .cell_training import averaged_network  # TensorFlow is large
+    from .inference import predict, prepared, wanted_range
 
     if not folder:
         raise StudyError(
@@ -125,10 +131,17 @@ def _compute(
     recipe = recipe_of(cell.recipe)
     input_range = wanted_range(cell.model, recipe)
     pixels = np.asarray(prepared(files, recipe, study.size))
+    if settings.get("averaged"):
+        network = averaged_network(study, folds_of(cell))
     if settings["adapted"]:
         _adapt(network, pixels, input_range)
     p = predict(network.full, pixels, input_range, recipe.flip_average)
     return prediction_table(files["image_id"], files["label"], p)
+
+
+def folds_of(cell: Cell) -> list[Cell]:
+    """Return the cells of all folds of a cell's row and seed."""
+    return grid(cell.dataset, [cell.cohort], [cell.model], [cell.recipe], [cell.seed])
 
 
 def _adapt(network: Network, pixels: np.ndarray, input_range: str) -> None:

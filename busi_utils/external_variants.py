@@ -24,7 +24,7 @@ from .external_analysis import (
 from .external_sets import EXTERNAL_SETS
 from .metrics import MALIGNANT, encode
 from .predictions import PROBABILITIES
-from .products import read_products, run_products
+from .products import Product, read_products, run_products
 from .resampling import as_line
 from .study import Study
 from .summaries import read_row
@@ -32,12 +32,13 @@ from .summaries import read_row
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of predicting an external set: a trained row, as it is or adapted to the images."""
+    """One way of predicting an external set: a trained row, as it is or changed by `external`."""
 
     model: str
     recipe: str
     seeds: tuple[int, ...]
     adapted: bool = False
+    averaged: bool = False
 
     @property
     def label(self) -> str:
@@ -45,28 +46,43 @@ class Variant:
         words = {"tuned": "", "tuned-inpainted": ", marks inpainted"}
         words["tuned-plain_augmentation"] = ", augmentation as written"
         seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        ending = ", statistics of the new images" if self.adapted else ""
+        ending = ", weights of the folds averaged" if self.averaged else ""
+        ending += ", statistics of the new images" if self.adapted else ""
         return title_of(self.model) + words.get(self.recipe, f", {self.recipe}") + seeds + ending
 
-    def cells(self, study: Study) -> list[Cell]:
+    def trained(self, study: Study) -> list[Cell]:
         """Return the trained cells, all folds of all seeds."""
         return grid(study.dataset, ["clean"], [self.model], [self.recipe], self.seeds)
+
+    def asked(self, study: Study) -> list[Cell]:
+        """Return the cells under whose names the answers lie, one a network."""
+        cells = self.trained(study)
+        return [cell for cell in cells if cell.fold == 0] if self.averaged else cells
+
+    def product(self, data: ExternalData) -> Product:
+        """Return the answers' product."""
+        return external(data, self.adapted, self.averaged)
+
+    def thresholds(self, study: Study, rule: str) -> list[float]:
+        """Return the threshold of each network; an averaged one has the mean of its folds'."""
+        cuts = [carried_threshold(study, cell, rule) for cell in self.trained(study)]
+        if self.averaged:
+            return list(np.reshape(cuts, (len(self.seeds), -1)).mean(axis=1))
+        return cuts
 
 
 def run_external(study: Study, data: ExternalData, variants: Sequence[Variant]) -> int:
     """Predict what is missing; return how many networks were asked."""
-    return sum(
-        run_products(study, external(data, one.adapted), one.cells(study)) for one in variants
-    )
+    return sum(run_products(study, one.product(data), one.asked(study)) for one in variants)
 
 
 def read_external_predictions(study: Study, data: ExternalData, variant: Variant) -> np.ndarray:
     """Return the probabilities of every network of a variant, (networks, n, 3), manifest order."""
-    product, order = external(data, variant.adapted), data.manifest["image_id"]
+    product, order = variant.product(data), data.manifest["image_id"]
     return np.stack(
         [
             read_products(study, product, [cell]).set_index("image_id").loc[order, PROBABILITIES]
-            for cell in variant.cells(study)
+            for cell in variant.asked(study)
         ]
     )
 
@@ -89,13 +105,10 @@ def external_table(
     lines, every, every_cut = [], [], {rule: [] for rule in RULES}
     for variant in variants:
         p = read_external_predictions(study, data, variant)
-        cuts = {
-            rule: [carried_threshold(study, cell, rule) for cell in variant.cells(study)]
-            for rule in RULES
-        }
+        cuts = {rule: variant.thresholds(study, rule) for rule in RULES}
         found = external_line(malignant, p, cuts, patients, seed, n_replicates)
         lines += [{"variant": variant.label} | line for line in found]
-        if not variant.adapted:
+        if not (variant.adapted or variant.averaged):
             every.append(p)
             every_cut = {rule: every_cut[rule] + cuts[rule] for rule in RULES}
     if len(every) > 1:
@@ -146,8 +159,8 @@ def at_home(
     """
     found = read_row(study, ("clean", variant.model, variant.recipe))
     lesion = found.y != encode(np.array(["normal"]))[0]
-    cuts = np.array([carried_threshold(study, cell, rule) for cell in variant.cells(study)])
-    cuts = cuts.reshape(len(variant.seeds), -1)[:, found.images["fold"]]
+    cuts = np.reshape(variant.thresholds(study, rule), (len(variant.seeds), -1))
+    cuts = cuts[:, found.images["fold"]]
     chosen = [found.seeds.index(seed) for seed in variant.seeds]
     scores = malignancy(found.p[chosen], rule)
     flagged = scores >= cuts
@@ -181,9 +194,8 @@ def strata(
         See `external_analysis.by_stratum`; rule ``lesions``.
     """
     p = read_external_predictions(study, data, variant).mean(axis=0)
-    cuts = [carried_threshold(study, cell, "lesions") for cell in variant.cells(study)]
     score = malignancy(p, "lesions")
-    flagged = score >= np.mean(cuts)
+    flagged = score >= np.mean(variant.thresholds(study, "lesions"))
     tables = [
         by_stratum(data.manifest, score, flagged, column, seed, n_replicates)
         for column in ("birads", "histology", "device")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,12 +43,15 @@ class Progress:
         When it was reached (1-based).
     history : list of dict
         Losses and accuracies per epoch.
+    seconds : float
+        Time that the epochs took, those before an interruption too.
     """
 
     epoch: int = 0
     best_loss: float = float("inf")
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 class Trainer:
@@ -130,6 +134,7 @@ class Trainer:
         self._resume()
         recipe, progress = self.recipe, self.progress
         while progress.epoch < recipe.epochs and not self._out_of_patience():
+            started = time.perf_counter()
             row = self.train_epoch(train)
             row |= self._validate(validation)
             if recipe.cut == "features":  # elsewhere it would cost as much as half an epoch
@@ -140,6 +145,7 @@ class Trainer:
                 progress.best_loss, progress.best_epoch = row["val_loss"], progress.epoch
                 if recipe.patience is not None:
                     self._best = self._top()
+            progress.seconds += time.perf_counter() - started
             self._save()
             report(
                 f"epoch {progress.epoch}/{recipe.epochs}: loss {row['loss']:.3f}, "

@@ -121,6 +121,7 @@ def _start(workspace: Path, data: Path, cache: Path) -> subprocess.Popen:
 
 
 def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
+    from busi_utils.checkpoints import load_state, save_state
     from busi_utils.phantom_dataset import write_phantom_dataset
     from busi_utils.prepare import prepare_data
 
@@ -138,6 +139,10 @@ def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
             break
     assert killed.wait(60) == -signal.SIGKILL
     assert not cell.predictions(Workspace(tmp_path / "killed")).exists()
+    [checkpoint] = (tmp_path / "cache" / "checkpoints").glob("*.npz")
+    progress, state = load_state(checkpoint)
+    assert progress["seconds"] > 0
+    save_state(checkpoint, progress | {"seconds": 1000.0}, state)
     again = _start(tmp_path / "killed", data, tmp_path / "cache")
     resumed, err = again.communicate(timeout=240)
     assert again.returncode == 0, err
@@ -151,6 +156,7 @@ def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
         record = json.loads(cell.record(workspace).read_text())
         assert record["init"] == "random"
         assert record["epochs_run"] == len(record["history"])
+    assert 1000 < record["seconds"] < 2000, "the epochs before the kill count too"
     assert results[0] == results[1]
 
 

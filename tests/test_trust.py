@@ -1,5 +1,7 @@
 """Robustness, shortcuts, attention and external validation, against plain computations."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,9 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from busi_utils import attention, attention_analysis, robustness
 from busi_utils.bootstrap import percentile_intervals
+from busi_utils.cells import grid, prediction_table, save_cell
 from busi_utils.corruptions import CORRUPTIONS
+from busi_utils.external import ExternalData
 from busi_utils.external_analysis import (
     binary_replicates,
     by_stratum,
@@ -16,7 +20,10 @@ from busi_utils.external_analysis import (
     external_line,
     malignancy,
 )
+from busi_utils.external_variants import Variant
+from busi_utils.paths import Workspace
 from busi_utils.resampling import bootstrap_means
+from busi_utils.study import Study
 
 RNG = np.random.default_rng(5)
 
@@ -166,6 +173,46 @@ def test_one_network_is_the_mean_of_their_measures_and_the_ensemble_is_not():
     assert lines.loc[("lesions", "mean of 3"), "sensitivity"] == pytest.approx(
         (mean[y] >= 0.5).mean()
     )
+
+
+def test_averaged_weights_are_the_means_over_all_networks(monkeypatch):
+    import tensorflow as tf
+
+    from busi_utils import cell_training
+
+    kernel, state = tf.Variable([0.0, 0.0]), tf.Variable([0], dtype=tf.uint32)
+    network = SimpleNamespace(top=SimpleNamespace(variables=[kernel, state]))
+
+    def trained(study, cells):
+        for cell in cells:  # they share one graph, as the real ones do
+            kernel.assign([cell, 3.0 * cell])
+            state.assign([cell])
+            yield cell, network
+
+    monkeypatch.setattr(cell_training, "trained_networks", trained)
+    averaged = cell_training.averaged_network(None, [1, 2, 6])
+    assert averaged.top.variables[0].numpy().tolist() == [3.0, 9.0]
+    assert averaged.top.variables[1].numpy().tolist() == [3]
+
+
+def test_an_averaged_variant_is_one_network_with_the_mean_threshold(tmp_path):
+    study = Study("phantom", Workspace(tmp_path))
+    scores = np.array([0.1, 0.2, 0.3, 0.9])
+    labels = ["benign"] * 3 + ["malignant"]
+    for cell in grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [0]):
+        malignant = scores + 0.01 * cell.fold
+        p = np.stack([0 * malignant, 1 - malignant, malignant], axis=1)
+        table = prediction_table(list("abcd"), labels, p)
+        save_cell(cell, table, table, {"init": "phantom"}, study.workspace)
+    single, averaged = (Variant("mobilenetv2", "tuned", (0,), averaged=a) for a in (False, True))
+    assert [cell.fold for cell in single.asked(study)] == [0, 1, 2, 3, 4]
+    assert [cell.fold for cell in averaged.asked(study)] == [0]
+    cuts = single.thresholds(study, "lesions")
+    assert len(set(cuts)) == 5
+    assert averaged.thresholds(study, "lesions") == pytest.approx([np.mean(cuts)])
+    data = ExternalData("busbra", pd.DataFrame({"sha256": ["x"]}), "")
+    files = {v.product(data).table(v.asked(study)[0], study.workspace) for v in (single, averaged)}
+    assert len(files) == 2, "neither may overwrite the other"
 
 
 def test_the_calibration_slope_is_that_of_a_logistic_regression():
