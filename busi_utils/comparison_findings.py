@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .comparison import METRICS, best_other, network_changes, shown, title_of, tuned_change
+from .comparison import (
+    METRICS,
+    NETWORK,
+    best_other,
+    network_changes,
+    shown,
+    title_of,
+    tuned_change,
+)
 from .models import MODELS
 from .recipes import LOGISTIC, label_of
 
@@ -88,7 +96,9 @@ def headline(
         "best_network_change": _worth(best_other(worth)),
         "training_change": _worth(tuned_change(worth)),
         "network_gains": _gains(network_changes(worth)),
-        "tuned_others": _tuned_others(worth),
+        "tuned_others": _others(worth, "tuned"),
+        "scratch": [_line(row) for _, row in table[table["recipe"] == "scratch"].iterrows()],
+        "scratch_others": _others(worth, "scratch"),
         "untuned": [title_of(model) for model in _untuned(table)],
         "doubling": _gains(doubling)
         | {
@@ -113,10 +123,9 @@ def _gains(changes: pd.DataFrame) -> dict[str, int]:
     return {"n": len(changes), "shown": int((shown(changes) & (changes["worth_value"] > 0)).sum())}
 
 
-def _tuned_others(worth: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return what each other tuned network differs by, and whether that is shown."""
-    rows = network_changes(worth)
-    rows = rows[rows["recipe"] == "tuned"]
+def _others(worth: pd.DataFrame, recipe: str) -> list[dict[str, Any]]:
+    """Return what each other network differs by under a recipe, and whether that is shown."""
+    rows = worth[(worth["kind"] == NETWORK) & (worth["recipe"] == recipe)]
     rows = rows.assign(shown=shown(rows)).sort_values("worth_value")
     return [_worth(row) | {"shown": bool(row["shown"])} for _, row in rows.iterrows()]
 

@@ -164,7 +164,11 @@ def build_backbone(model: str, size: int) -> keras.Model:
 
     entry = backbone_of(model)
     build = getattr(keras.applications, entry.builder)
-    return build(include_top=False, weights=None, input_shape=(size, size, 3), **entry.options)
+    # An input tensor passes Keras' floor of 71 pixels for Xception, whose last map is 2 x 2 at 64
+    # pixels like that of the other networks.
+    images = keras.Input((size, size, 3))
+    model = build(include_top=False, weights=None, input_tensor=images, **entry.options)
+    return keras.Model(model.inputs[0], model.output, name=model.name)
 
 
 def to_input(pixels: np.ndarray, input_range: str) -> np.ndarray:

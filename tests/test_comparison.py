@@ -255,6 +255,7 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
             _worth("network", "mobilenetv1", "tuned", 1, 3),
             _worth("network", "mobilenetv3_small", "tuned", -2, 1),
             _worth("network", "xception", "original", 2, 4),
+            _worth("network", "efficientnetb3", "scratch", -9, -5),
         ]
     )
     pairs = pd.DataFrame(
@@ -280,6 +281,7 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
         ("MobileNetV3-Small", False),
         ("MobileNetV1", True),
     ]
+    assert [r["label"] for r in found["scratch_others"]] == ["EfficientNetB3"]
     assert found["untuned"] == ["Xception"]
     assert found["pairs"] == {"n": 2, "mcnemar": 1, "delong": 1}
     assert found["doubling"] == {"mean": 0.03, "least": 0.02, "n": 2, "shown": 1}

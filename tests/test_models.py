@@ -62,6 +62,17 @@ def test_cut_and_mask_layers_lie_where_the_registry_says(model):
     assert network.output.shape[1] == 3
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_every_network_takes_the_small_images_of_scratch(model):
+    recipe = recipe_of("scratch")
+    backbone = build_backbone(model, recipe.image_size)
+    assert backbone.input_shape == (None, 64, 64, 3)
+    assert backbone.output_shape[1:3] == (2, 2)
+    classes, masks = build_network(model, backbone, recipe).top.output
+    assert classes.shape == (None, 3)
+    assert masks.shape[1:3] == (4, 4)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(StudyError, match="mobilenetv2"):
         backbone_of("mobilnetv2")
