@@ -15,6 +15,7 @@ from .cells import Cell, grid, prediction_table
 from .errors import StudyError
 from .external_sets import EXTERNAL_SETS, read_external
 from .fileio import write_csv
+from .folds import FOLDS
 from .paths import CACHE, Workspace
 from .phantom_external import write_busbra_phantoms, write_busuclm_phantoms
 from .products import Product
@@ -104,7 +105,7 @@ def external(data: ExternalData, adapted: bool = False, averaged: bool = False) 
     """
     digest = hashlib.sha256("".join(sorted(data.manifest["sha256"])).encode()).hexdigest()[:16]
     settings = {"version": _VERSION, "images": digest, "adapted": adapted}
-    settings |= {"averaged": True} if averaged else {}
+    settings |= {"averaged_folds": list(range(FOLDS))} if averaged else {}
     compute = partial(_compute, name=data.name, folder=data.folder)
     ending = (AVERAGED if averaged else "") + (ADAPTED if adapted else "")
     return Product("predictions", settings, compute, data.name, EXTERNAL, ending)
@@ -131,7 +132,7 @@ def _compute(
     recipe = recipe_of(cell.recipe)
     input_range = wanted_range(cell.model, recipe)
     pixels = np.asarray(prepared(files, recipe, study.size))
-    if settings.get("averaged"):
+    if "averaged_folds" in settings:
         network = averaged_network(study, folds_of(cell))
     if settings["adapted"]:
         _adapt(network, pixels, input_range)
