@@ -122,17 +122,6 @@ def differences(
     return pd.DataFrame(lines, columns=columns)
 
 
-def leaks(
-    study: Study, models: Sequence[str], recipe: str, seed: int, n_replicates: int
-) -> pd.DataFrame:
-    """Return what the random split is worth to each network: raw - grouped, shared images."""
-    pairs = [
-        ("leak", title_of(model), ("raw", model, recipe), ("grouped", model, recipe))
-        for model in models
-    ]
-    return differences(study, pairs, "accuracy", seed, n_replicates)
-
-
 def by_cohort(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return one line per network, with value and interval of a metric on each cohort.
 

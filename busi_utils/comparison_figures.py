@@ -107,7 +107,8 @@ def pareto(table: pd.DataFrame, costs: pd.DataFrame, recipes: Sequence[str], met
         "gflops": ("operations per image, 10⁹", 1.0),
         "milliseconds": ("time per image, ms", 1.0),
     }
-    joined = table.merge(costs.drop(columns="title"), on="model")
+    drawn = table[table["recipe"].isin(recipes)]
+    joined = drawn.merge(costs.drop(columns="title"), on="model")
     models = [model for model in MODELS if model in set(joined["model"])]
     fig, grid = plt.subplots(
         len(recipes),

@@ -21,6 +21,7 @@ from .models import MODELS
 from .recipes import LOGISTIC, label_of
 
 _WAYS = ("original", LOGISTIC, "tuned")
+_ENDS = ("", "_low", "_high")
 
 
 def forest_finding(table: pd.DataFrame, metric: str) -> str:
@@ -86,6 +87,7 @@ def headline(
     worth: pd.DataFrame,
     doubling: pd.DataFrame,
     leak: pd.DataFrame,
+    copied: pd.DataFrame,
     cohorts: Sequence[str],
 ) -> dict[str, Any]:
     """Return the numbers of the notebook that the report's prose names."""
@@ -110,12 +112,31 @@ def headline(
             "least": float(leak["worth_value"].min()),
             "most": float(leak["worth_value"].max()),
         },
+        "copied": _copied(copied),
         "pairs": {
             "n": len(pairs),
             "mcnemar": int((pairs["p_mcnemar_holm"] < 0.05).sum()),
             "delong": int((pairs["p_delong_holm"] < 0.05).sum()),
         },
     }
+
+
+def _copied(copied: pd.DataFrame) -> dict[str, Any]:
+    """Return what copies do to the recipe as written, and the range over frozen features."""
+    frozen = copied[copied["recipe"] == LOGISTIC]
+    names = ("copied", "others", "contrast")
+    return {
+        "written": _numbers(copied[copied["recipe"] == "original"].iloc[0], names),
+        "least": {name: float(frozen[name].min()) for name in names},
+        "most": {name: float(frozen[name].max()) for name in names},
+        "networks": len(frozen),
+        "stand": int((frozen["contrast_low"] > 0).sum()),
+        "n": int(copied["n_copied"].iloc[0]),
+    }
+
+
+def _numbers(row: pd.Series, names: Sequence[str]) -> dict[str, float]:
+    return {f"{name}{end}": float(row[f"{name}{end}"]) for name in names for end in _ENDS}
 
 
 def _gains(changes: pd.DataFrame) -> dict[str, int]:
@@ -137,13 +158,12 @@ def _untuned(table: pd.DataFrame) -> list[str]:
 
 
 def _line(row: pd.Series) -> dict[str, Any]:
-    names = [f"{m}{end}" for m in METRICS for end in ("", "_low", "_high")]
     return {
         "title": row["title"],
         "recipe": label_of(row["recipe"]),
         "init": row["init"],
         "seeds": int(row["seeds"]),
-    } | {name: float(row[name]) for name in names}
+    } | _numbers(row, METRICS)
 
 
 def _worth(row: pd.Series) -> dict[str, Any]:

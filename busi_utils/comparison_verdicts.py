@@ -26,8 +26,9 @@ def verdicts(
     unverifiable as long as one of them has not been compared from pretrained weights, as the
     original had it. C9 (data quality decides; more sophisticated networks are needed): the first
     half holds if some fault of the data is shown to change accuracy, the second if some other
-    network is shown to gain when trained as MobileNetV2 is. Both: confirmed, one: partly confirmed,
-    none: refuted. On phantoms nothing is judged.
+    network is shown to gain from pretrained weights, as the original had it, when trained as
+    MobileNetV2 is; gains from random weights are named in the evidence. Both: confirmed, one:
+    partly confirmed, none: refuted. On phantoms nothing is judged.
 
     Parameters
     ----------
@@ -63,11 +64,14 @@ def _needed(worth: pd.DataFrame, faults: pd.DataFrame) -> tuple[str, str]:
     best, tuned, others = best_other(worth), tuned_change(worth), network_changes(worth)
     gains = shown(others) & (others["worth_value"] > 0)
     evidence = (
-        f"Faults of the data: {_listed(faults)}. Of {len(others)} comparisons with another network "
-        f"trained alike {gains.sum()} show a gain; the largest, {best['label']} "
+        f"Faults of the data: {_listed(faults)}. Of {len(others)} comparisons with another "
+        f"pretrained network trained alike {gains.sum()} show a gain; the largest, {best['label']} "
         f"({label_of(best['recipe'])}), is {points_ci(best, 'worth', 1)}. Training MobileNetV2 "
         f"with care is worth {points_ci(tuned, 'worth', 1)}."
     )
+    scratch = worth[(worth["kind"] == NETWORK) & (worth["recipe"] == "scratch")]
+    if len(found := scratch[shown(scratch) & (scratch["worth_value"] > 0)]):
+        evidence += f" From random weights a gain is shown by {_listed(found)}."
     quality, network = bool(shown(faults).any()), bool(gains.any())
     return evidence, ("refuted", "partly confirmed", "confirmed")[quality + network]
 

@@ -28,6 +28,7 @@ from busi_utils.summaries import read_row, summarise
 from busi_utils.trials import trials
 
 N = 150
+ENDS = ("", "_low", "_high")
 SHARES = np.array([0.2, 0.5, 0.3])
 LABELS = [CLASSES[c] for c in np.repeat([0, 1, 2], [30, 75, 45])]
 NAMES = [f"{label} ({k})" for k, label in enumerate(LABELS)]
@@ -276,7 +277,18 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
     assert different["accuracy_difference"].tolist() == [0.01, 0.04]
     assert different["auc_difference"].tolist() == [0.02, 0.01]
     doubling = pd.DataFrame({"worth_value": [2.0, 4.0], "p": [0.2, 0.01]})
-    found = comparison_findings.headline(table, pairs, worth, doubling, worth, ["clean"])
+    copied = pd.DataFrame(
+        {
+            "recipe": ["original", "logistic", "logistic"],
+            "n_copied": 4,
+            **{f"{name}{end}": [1.0, 2.0, 3.0] for name in ("copied", "others") for end in ENDS},
+            **{f"contrast{end}": [1.0, 2.0, -3.0] for end in ENDS},
+        }
+    )
+    found = comparison_findings.headline(table, pairs, worth, doubling, worth, copied, ["clean"])
+    assert found["copied"]["least"]["contrast"] == -3.0
+    assert found["copied"]["most"]["copied"] == 3.0
+    assert (found["copied"]["stand"], found["copied"]["networks"]) == (1, 2)
     assert [(r["label"], r["shown"]) for r in found["tuned_others"]] == [
         ("MobileNetV3-Small", False),
         ("MobileNetV1", True),
