@@ -86,18 +86,18 @@ def shortcut_finding(table: pd.DataFrame, marks: dict[str, float]) -> str:
 
 def attention_finding(table: pd.DataFrame, sanity: pd.DataFrame, model: str) -> str:
     """Say how Grad-CAM compares with the middle of the image, and whether it passes the check."""
-    rows = table.set_index(["label", "measure", "method"])
-    told = []
-    for label in sorted(set(table["label"])):
-        ours, centre, chance = (
-            pct(rows.loc[(label, "hit", method), "value"], 0)
-            for method in ("gradcam", "centre", "chance")
-        )
-        told.append(f"{label} {ours}, middle of the image {centre}, chance {chance}")
+    hits = table[table["measure"] == "hit"].pivot(index="label", columns="method", values="value")
+    told = [
+        f"{label} {pct(row['gradcam'], 0)}, middle of the image {pct(row['centre'], 0)}, chance "
+        f"{pct(row['chance'], 0)}"
+        for label, row in hits.iterrows()
+    ]
+    behind = (hits["gradcam"] < hits["centre"]).all()
+    start = "The middle of the image finds the lesion more often than Grad-CAM. " if behind else ""
     check = sanity.set_index("method").loc["gradcam_random_top"]
     return (
-        f"Maximum of Grad-CAM inside the lesion, {title_of(model)}: {'; '.join(told)}. After the "
-        "trained weights were shuffled, the maps correlate with the true ones by "
+        f"{start}Maximum of Grad-CAM inside the lesion, {title_of(model)}: {'; '.join(told)}. "
+        "After the trained weights were shuffled, the maps correlate with the true ones by "
         f"{check['value']:.2f} (95 % CI {check['low']:.2f} to {check['high']:.2f})."
     )
 
@@ -105,11 +105,17 @@ def attention_finding(table: pd.DataFrame, sanity: pd.DataFrame, model: str) -> 
 def use_finding(calibration: pd.DataFrame, referral: pd.DataFrame, benefits: pd.DataFrame) -> str:
     """Say what scaling changes, what referral buys, and where acting is worth it."""
     nll = calibration.set_index("metric").loc["nll"]
-    verb = "improves" if nll["difference_high"] < 0 else "does not demonstrably improve"
+    verb = (
+        "improves"
+        if nll["difference_high"] < 0
+        else "worsens"
+        if nll["difference_low"] > 0
+        else "does not demonstrably change"
+    )
     rows = referral.set_index("referred")
     useful = benefits.loc[benefits["gain_low"] > 0, "threshold"]
     span = (
-        f"between threshold probabilities of {useful.min():.2f} and {useful.max():.2f}"
+        f"from a threshold probability of {useful.min():.2f} to {_up_to(useful, benefits)}"
         if len(useful)
         else "at no threshold probability"
     )
@@ -119,6 +125,11 @@ def use_finding(calibration: pd.DataFrame, referral: pd.DataFrame, benefits: pd.
         f"{pct(rows.loc[0, 'risk'])} to {pct(rows.loc[0.2, 'risk'])}. Acting on the network beats "
         f"acting on all or none, beyond its interval, {span}."
     )
+
+
+def _up_to(useful: pd.Series, benefits: pd.DataFrame) -> str:
+    last = useful.max() == benefits["threshold"].max()
+    return f"{useful.max():.2f}" + (", the last that was examined" if last else "")
 
 
 def robustness_finding(
@@ -188,6 +199,7 @@ def headline(
     gaps: pd.DataFrame,
     shortcuts: pd.DataFrame,
     marks: dict[str, float],
+    solidity: dict[str, float],
     retrained: pd.DataFrame,
     located: pd.DataFrame,
     sanity: pd.DataFrame,
@@ -200,6 +212,7 @@ def headline(
     external: pd.DataFrame,
     home: dict[str, Any],
     hospital: ExternalData,
+    readers: dict[str, float],
     differences: pd.DataFrame,
 ) -> dict[str, Any]:
     """Return the numbers of the notebook that the report's prose names."""
@@ -214,6 +227,7 @@ def headline(
         "taught": {name: _plain(row) for name, row in taught.iterrows()},
         "seen": {name: _plain(row) for name, row in seen.iterrows()},
         "marks": marks,
+        "solidity": solidity,
         "retrained": [_plain(row) for _, row in retrained.iterrows()],
         "pointing": {
             label: {m: _plain(pointed.loc[(label, m)]) for m in LABELS}
@@ -241,6 +255,7 @@ def headline(
             "one": _plain(_main(external, "one")),
             "mean": _plain(_main(external)),
             "home": _plain(pd.Series(home)),
+            "readers": readers,
         },
     }
 

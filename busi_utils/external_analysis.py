@@ -105,6 +105,18 @@ def _binary(
     return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
 
 
+def auc_line(
+    malignant: np.ndarray, score: np.ndarray, groups: np.ndarray, seed: int, n_replicates: int
+) -> dict[str, float]:
+    """Return the AUC of any score with its interval over groups: ``auc, auc_low, auc_high``."""
+
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {"auc": WeightedRanking(malignant, score, weights).auc()}
+
+    return as_line(replicate(measure, groups, seed, n_replicates))
+
+
 def calibration_slope(malignant: np.ndarray, score: np.ndarray) -> float:
     """Return the slope of the logistic regression of the truth on the logit of a score.
 
@@ -163,6 +175,23 @@ def external_line(
             line = {"rule": rule, "networks": kind, "n": len(malignant), "calibration_slope": slope}
             lines.append(line | as_line(drawn))
     return lines
+
+
+def readers_auc(manifest: pd.DataFrame, seed: int, n_replicates: int) -> dict[str, float]:
+    """Return the AUC of the readers' own BI-RADS category; empty if an image has none.
+
+    Parameters
+    ----------
+    manifest : pd.DataFrame
+        With ``label, patient, birads``.
+    seed, n_replicates : int
+        Of the bootstrap over patients.
+    """
+    category = pd.to_numeric(manifest["birads"], errors="coerce").to_numpy(dtype=float)
+    if np.isnan(category).any():
+        return {}
+    malignant = (manifest["label"] == "malignant").to_numpy()
+    return auc_line(malignant, category, manifest["patient"].to_numpy(), seed, n_replicates)
 
 
 def by_stratum(

@@ -20,7 +20,7 @@ def pct(value: Any, digits: int = 1) -> str:
 
 def points(value: Any, digits: int = 1) -> str:
     """Return a difference of proportions as signed percentage points: ``+3.2 points``."""
-    return _or_reason(value, lambda x: f"{_signed(100 * x, digits)}{_SPACE}points")
+    return _or_reason(value, lambda x: f"{signed(100 * x, digits)}{_SPACE}points")
 
 
 def count(value: Any) -> str:
@@ -31,6 +31,12 @@ def count(value: Any) -> str:
 def decimal(value: Any, digits: int = 3) -> str:
     """Return a number with a fixed number of decimals."""
     return _or_reason(value, lambda x: f"{x:.{digits}f}")
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Return a number with its sign: ``+3.2``; zero has none."""
+    rounded = round(value, digits) + 0.0  # no "-0.0"
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
 def ci(values: Mapping[str, Any], name: str = "value", digits: int = 1) -> str:
@@ -58,7 +64,7 @@ def points_ci(
 
     ``scale`` is 100 for differences of proportions, 1 for values already in points.
     """
-    value, low, high = (_signed(scale * x, digits) for x in interval(values, name))
+    value, low, high = (signed(scale * x, digits) for x in interval(values, name))
     return f"{value}{_SPACE}points (95{_SPACE}% CI {low}{_SPACE}to{_SPACE}{high})"
 
 
@@ -101,7 +107,7 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         if math.isnan(value):
             return MISSING
         if kind == "worth":
-            return f"{_signed(value)} ({_signed(low)} to {_signed(high)})"
+            return f"{signed(value)} ({signed(low)} to {signed(high)})"
         return f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
     if column not in row:
         raise StudyError(f"the table has no column '{column}'")
@@ -122,14 +128,9 @@ _CELLS = {
     "per_cent": lambda x: f"{x:.2f}",
     "decimal": lambda x: f"{x:.3f}",
     "mega": lambda x: f"{x:.1f}",
-    "points": lambda x: _signed(100 * x),
+    "points": lambda x: signed(100 * x),
     "p": lambda x: "< 0.001" if x < 0.001 else f"{x:.3f}",
 }
-
-
-def _signed(value: float, digits: int = 1) -> str:
-    rounded = round(value, digits) + 0.0  # no "-0.0"
-    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
 def _or_reason(value: Any, write: Any) -> str:

@@ -103,6 +103,7 @@ def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
         "decimal": formats.decimal,
         "ci": formats.ci,
         "points_ci": formats.points_ci,
+        "signed": formats.signed,
     }
     environment.globals |= {
         "figure": parts.figure,

@@ -7,9 +7,9 @@ import pandas as pd
 
 from . import CLASSES
 from .bootstrap import bootstrap_difference, bootstrap_replicates
-from .external_analysis import binary_replicates, malignancy
+from .external_analysis import auc_line, binary_replicates, malignancy
 from .metrics import MALIGNANT, encode
-from .predictions import PROBABILITIES
+from .predictions import PROBABILITIES, OutOfFold
 from .probes import NONE
 from .recipes import CHANGES, LOGISTIC, REFERENCE
 from .resampling import as_line
@@ -84,6 +84,30 @@ def _measured(
     lesions = binary_replicates(*own, seed, n_replicates)[["auc"]]
     named = lesions.rename(columns={"auc": "auc_lesions"})
     return {"n": len(y)} | as_line(drawn) | as_line(named)
+
+
+def solidity_auc(
+    found: OutOfFold, shapes: pd.DataFrame, seed: int, n_replicates: int
+) -> dict[str, float]:
+    """Return how well one number of the drawn outline tells malignant from benign lesions.
+
+    Parameters
+    ----------
+    found : OutOfFold
+        Names the images, their classes and groups; its predictions are not read.
+    shapes : pd.DataFrame
+        See `subgroups.lesion_shapes`: the less solid the more jagged, hence the more suspect.
+    seed, n_replicates : int
+
+    Returns
+    -------
+    dict
+        ``auc, auc_low, auc_high``.
+    """
+    solidity = shapes.set_index("image_id")["solidity"].reindex(found.images["image_id"]).to_numpy()
+    lesion = ~np.isnan(solidity)
+    groups = found.groups[lesion]
+    return auc_line(found.y[lesion] == MALIGNANT, -solidity[lesion], groups, seed, n_replicates)
 
 
 def marks_effect(

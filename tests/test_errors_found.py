@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, confusion_matrix
+from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 from test_metrics import predictions
 
 from busi_utils import CLASSES
@@ -21,6 +21,7 @@ from busi_utils.errors_found import (
     objections_found,
 )
 from busi_utils.predictions import OutOfFold
+from busi_utils.shortcut_analysis import solidity_auc
 
 N = 150
 
@@ -61,6 +62,18 @@ def test_the_confusion_is_that_of_scikit_learn_averaged_over_seeds():
     inside = table["share"].between(table["share_low"], table["share_high"])
     assert inside.all()
     assert (table["share_low"] < table["share_high"]).all()
+
+
+def test_solidity_alone_is_judged_on_lesions():
+    found = _found()
+    lesion = found.y != CLASSES.index("normal")
+    solidity = np.random.default_rng(3).random(N) - 0.3 * (found.y == CLASSES.index("malignant"))
+    names = found.images["image_id"][lesion]
+    shapes = pd.DataFrame({"image_id": names, "solidity": solidity[lesion]})[::-1]
+    line = solidity_auc(found, shapes, 0, 200)
+    truth = found.y[lesion] == CLASSES.index("malignant")
+    assert line["auc"] == pytest.approx(roc_auc_score(truth, -solidity[lesion]))
+    assert line["auc_low"] < line["auc"] < line["auc_high"]
 
 
 def test_descriptions_follow_the_images_and_the_whole_data_set():

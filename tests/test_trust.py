@@ -19,6 +19,7 @@ from busi_utils.external_analysis import (
     calibration_slope,
     external_line,
     malignancy,
+    readers_auc,
 )
 from busi_utils.external_variants import Variant
 from busi_utils.paths import Workspace
@@ -173,6 +174,17 @@ def test_one_network_is_the_mean_of_their_measures_and_the_ensemble_is_not():
     assert lines.loc[("lesions", "mean of 3"), "sensitivity"] == pytest.approx(
         (mean[y] >= 0.5).mean()
     )
+
+
+def test_the_readers_category_is_judged_like_a_score():
+    birads = ["2", "3", "4", "4", "4", "5"]
+    labels = ["benign", "benign", "benign", "malignant", "malignant", "malignant"]
+    manifest = pd.DataFrame({"label": labels, "birads": birads, "patient": list("abcdef")})
+    line = readers_auc(manifest, 0, 200)
+    truth = np.array(labels) == "malignant"
+    assert line["auc"] == pytest.approx(roc_auc_score(truth, np.array(birads, float)))
+    assert line["auc_low"] < line["auc"] <= line["auc_high"]
+    assert readers_auc(manifest.assign(birads=["", *birads[1:]]), 0, 200) == {}
 
 
 def test_averaged_weights_are_the_means_over_all_networks(monkeypatch):
