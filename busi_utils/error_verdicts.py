@@ -38,7 +38,7 @@ def preprocessing_changes(study: Study, model: str, seed: int, n_replicates: int
     marked = [("clean", model, name) for name in (LOGISTIC, f"{LOGISTIC}-marks_inpainted")]
     pairs += [
         (CLEANING, "masks left in as images", ("raw_with_masks", model, "original"), raw),
-        (CLEANING, "copies across a random split", raw, grouped),
+        (CLEANING, "random split, copies parted", raw, grouped),
         (CLEANING, "burnt-in marks left in (logistic regression)", *marked),
     ]
     trained = [
