@@ -123,16 +123,17 @@ def differences(
 
 
 def by_cohort(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return one line per network, with value and interval of a metric on each cohort.
+    """Return one line per network and recipe, with value and interval of a metric on each cohort.
 
     Returns
     -------
     pandas.DataFrame
-        ``title`` and ``<cohort>, <cohort>_low, <cohort>_high`` for each cohort of ``table``.
+        ``title, recipe`` and ``<cohort>, <cohort>_low, <cohort>_high`` for each cohort of
+        ``table``, NaN where a row was not trained on it.
     """
     lines = []
-    for title, rows in table.groupby("title", sort=False):
-        line = {"title": title}
+    for (title, recipe), rows in table.groupby(["title", "recipe"], sort=False):
+        line = {"title": title, "recipe": recipe}
         for row in rows.to_dict("records"):
             line |= {row["cohort"] + end: row[metric + end] for end in ("", "_low", "_high")}
         lines.append(line)

@@ -121,12 +121,29 @@ def headline(
     }
 
 
+def cohort_numbers(table: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:
+    """Return the accuracy of one network by recipe and cohort, with intervals and seeds.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Rows of `summaries.summarise` on several cohorts.
+    model : str
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for _, row in table[table["model"] == model].iterrows():
+        line = _numbers(row, ["accuracy"]) | {"seeds": int(row["seeds"])}
+        found.setdefault(row["recipe"], {})[row["cohort"]] = line
+    return found
+
+
 def _copied(copied: pd.DataFrame) -> dict[str, Any]:
-    """Return what copies do to the recipe as written, and the range over frozen features."""
+    """Return what copies do to the trained rows, and the range over frozen features."""
     frozen = copied[copied["recipe"] == LOGISTIC]
     names = ("copied", "others", "contrast")
+    trained = copied[copied["recipe"] != LOGISTIC]
     return {
-        "written": _numbers(copied[copied["recipe"] == "original"].iloc[0], names),
+        "trained": {row["recipe"]: _numbers(row, names) for _, row in trained.iterrows()},
         "least": {name: float(frozen[name].min()) for name in names},
         "most": {name: float(frozen[name].max()) for name in names},
         "networks": len(frozen),

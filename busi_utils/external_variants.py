@@ -92,8 +92,8 @@ def external_table(
 ) -> pd.DataFrame:
     """Return the measures of every variant, and of the mean of all their networks.
 
-    Nothing is chosen on the external images: every variant stands in the table, thresholds come
-    from the inner validation images of each network's training set.
+    Every variant stands in the table, none is chosen by it; thresholds come from the inner
+    validation images of each network's training set.
 
     Returns
     -------

@@ -164,6 +164,49 @@ _LABELS = {
     "scratch": "from random weights, 64 px",
 }
 
+_FIELDS = {
+    "init": "start",
+    "cut": "frozen",
+    "input_range": "pixel range",
+    "fit": "fit to the square",
+    "marks": "burnt-in marks",
+    "augment": "augmentation",
+    "views": "random views kept of each image",
+    "patience": "epochs without gain before stopping",
+    "schedule": "learning rate over time",
+    "mask_weight": "weight of the mask loss",
+    "bn_momentum": "batch-norm momentum",
+    "flip_average": "mirror images averaged at test",
+}
+_VALUES = {
+    ("cut", "features"): "the whole backbone",
+    ("cut", "middle"): "the blocks down to 28 x 28",
+    ("cut", "pixels"): "nothing",
+    ("input_range", "right"): "[-1, 1], as in pretraining",
+    ("fit", "letterbox"): "padded, aspect ratio kept",
+    ("augment", "original"): "as the report lists it",
+    ("augment", "physics"): "flip, small warp, gain, contrast, depth gain, speckle, blur",
+    ("head", "original"): "as the report lists it",
+    ("head", "mask"): "features pooled, plain and weighted by a predicted mask; softmax",
+    ("patience", None): "all are run",
+    ("class_weights", False): "none",
+    ("flip_average", False): "no",
+    ("flip_average", True): "yes",
+    ("schedule", "cosine"): "warm-up, then cosine to 0",
+    ("bn_momentum", None): "the network's own",
+}
+
+
+def in_words(name: str) -> dict[str, tuple[str, str]]:
+    """Return the name and the value of each field of a recipe, as a reader would say them."""
+    return {
+        field: (
+            _FIELDS.get(field, field.replace("_", " ")),
+            _VALUES.get((field, value), str(value)),
+        )
+        for field, value in recipe_of(name).as_dict().items()
+    }
+
 
 def recipe_of(name: str) -> Recipe:
     """Return a recipe by name.

@@ -102,8 +102,8 @@ def logistic_on_features(
 
     The inverse penalty C is the one of `C_GRID` with the lowest log loss in stratified grouped
     5-fold cross-validation of the TRAINING images (fewer folds where a class has fewer groups); the
-    test images play no part. Classes are weighed inversely to their frequency, since balanced
-    accuracy is the study's headline.
+    test images play no part. Classes are weighed inversely to their frequency, so that the rare
+    ones count as much as in balanced accuracy.
 
     Parameters
     ----------

@@ -76,18 +76,18 @@ def other_folds(study: Study, table: pd.DataFrame) -> dict[str, object]:
     ----------
     study : Study
     table : pandas.DataFrame
-        Rows of `summaries.summarise`, one per network, on ``clean`` and other cohorts.
+        Rows of `summaries.summarise`, of networks and recipes on ``clean`` and other cohorts.
 
     Returns
     -------
     dict
         ``cohorts`` that hold the images of ``clean``, and if there are any ``least`` and ``most``:
-        accuracy there less accuracy on ``clean``, over the networks, in points.
+        accuracy there less accuracy on ``clean``, over networks and recipes, in points.
     """
     images = {name: set(study.folds(name)["image_id"]) for name in table["cohort"].unique()}
     same = [name for name in images if name != "clean" and images[name] == images["clean"]]
     if not same:
         return {"cohorts": same}
-    wide = 100 * table.pivot(index="model", columns="cohort", values="accuracy")
+    wide = 100 * table.pivot(index=["model", "recipe"], columns="cohort", values="accuracy")
     moved = wide[same].sub(wide["clean"], axis=0)
     return {"cohorts": same, "least": float(moved.min().min()), "most": float(moved.max().max())}

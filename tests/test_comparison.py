@@ -286,6 +286,7 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
         }
     )
     found = comparison_findings.headline(table, pairs, worth, doubling, worth, copied, ["clean"])
+    assert found["copied"]["trained"]["original"]["contrast"] == 1.0
     assert found["copied"]["least"]["contrast"] == -3.0
     assert found["copied"]["most"]["copied"] == 3.0
     assert (found["copied"]["stand"], found["copied"]["networks"]) == (1, 2)
@@ -299,3 +300,30 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
     assert found["doubling"] == {"mean": 0.03, "least": 0.02, "n": 2, "shown": 1}
     assert found["network_gains"] == {"n": 3, "shown": 2}
     assert found["best_network_change"]["label"] == "Xception"
+
+
+def _on_cohorts():
+    table = pd.DataFrame(
+        [("clean", "logistic", 0.7, 1), ("raw", "logistic", 0.8, 1), ("clean", "tuned", 0.9, 3)],
+        columns=["cohort", "recipe", "accuracy", "seeds"],
+    )
+    bounds = {f"accuracy_{end}": table["accuracy"] for end in ("low", "high")}
+    return table.assign(model="mobilenetv2", title="MobileNetV2", **bounds)
+
+
+def test_a_cohort_that_a_row_was_not_trained_on_stays_empty():
+    wide = comparison.by_cohort(_on_cohorts(), "accuracy").set_index("recipe")
+    assert list(wide.index) == ["logistic", "tuned"]
+    assert wide.loc["logistic", ["clean", "raw"]].tolist() == [0.7, 0.8]
+    assert wide.loc["tuned", "clean"] == 0.9
+    assert np.isnan(wide.loc["tuned", "raw"])
+
+
+def test_the_report_finds_each_recipe_on_each_cohort_with_its_seeds():
+    table = _on_cohorts()
+    other = table.assign(model="xception", accuracy=0.1)
+    found = comparison_findings.cohort_numbers(pd.concat([table, other]), "mobilenetv2")
+    assert found["logistic"]["raw"]["accuracy"] == 0.8
+    assert found["tuned"] == {
+        "clean": {"accuracy": 0.9, "accuracy_low": 0.9, "accuracy_high": 0.9, "seeds": 3}
+    }

@@ -52,7 +52,10 @@ def test_images_with_a_copy_across_the_split_are_set_against_the_others(study):
 
 def test_only_a_cohort_of_the_same_images_tells_what_other_folds_do(study):
     rows = [("clean", 0.70), ("grouped", 0.74), ("clean", 0.60), ("grouped", 0.59)]
-    table = pd.DataFrame(rows, columns=["cohort", "accuracy"]).assign(model=list("aabb"))
+    table = pd.DataFrame(rows, columns=["cohort", "accuracy"]).assign(
+        model=list("aabb"), recipe="original"
+    )
+    table.loc[len(table)] = ["clean", 0.9, "a", "tuned"]  # trained on one cohort only
     found = splits.other_folds(study, table)
     assert found["cohorts"] == ["grouped"]
     assert (found["least"], found["most"]) == pytest.approx((-1.0, 4.0))

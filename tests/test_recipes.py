@@ -1,0 +1,14 @@
+"""Recipes in words: what a table of settings says."""
+
+from itertools import combinations
+
+from busi_utils import recipes
+
+
+def test_two_recipes_are_told_apart_in_words_wherever_they_differ():
+    for one, other in combinations(recipes.RECIPES, 2):
+        values = recipes.recipe_of(one).as_dict(), recipes.recipe_of(other).as_dict()
+        words = recipes.in_words(one), recipes.in_words(other)
+        for field in values[0]:
+            assert (values[0][field] == values[1][field]) == (words[0][field] == words[1][field])
+            assert "_" not in words[0][field][0]
