@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .comparison import (
+    FAULT,
     METRICS,
     NETWORK,
     best_other,
@@ -108,10 +109,7 @@ def headline(
             "least": float(doubling["worth_value"].min() / 100),
         },
         "cohorts": list(cohorts),
-        "leak": {
-            "least": float(leak["worth_value"].min()),
-            "most": float(leak["worth_value"].max()),
-        },
+        "leak": _leak(leak, worth),
         "copied": _copied(copied),
         "pairs": {
             "n": len(pairs),
@@ -119,6 +117,13 @@ def headline(
             "delong": int((pairs["p_delong_holm"] < 0.05).sum()),
         },
     }
+
+
+def _leak(leak: pd.DataFrame, worth: pd.DataFrame) -> dict[str, Any]:
+    """Return the range of the leak with frozen features, and the tuned row's if it is there."""
+    found = {"least": float(leak["worth_value"].min()), "most": float(leak["worth_value"].max())}
+    tuned = worth[(worth["kind"] == FAULT) & (worth["recipe"] == "tuned")]
+    return found if tuned.empty else found | {"tuned": _worth(tuned.iloc[0])}
 
 
 def cohort_numbers(table: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:

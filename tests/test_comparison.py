@@ -252,6 +252,7 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
     )
     worth = pd.DataFrame(
         [
+            _worth("fault of the data", "mobilenetv2", "tuned", 6, 8),
             _worth("training", "mobilenetv2", "tuned", 5, 9),
             _worth("network", "mobilenetv1", "tuned", 1, 3),
             _worth("network", "mobilenetv3_small", "tuned", -2, 1),
@@ -287,6 +288,7 @@ def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned(
     )
     found = comparison_findings.headline(table, pairs, worth, doubling, worth, copied, ["clean"])
     assert found["copied"]["trained"]["original"]["contrast"] == 1.0
+    assert found["leak"]["tuned"]["worth_value"] == 7.0
     assert found["copied"]["least"]["contrast"] == -3.0
     assert found["copied"]["most"]["copied"] == 3.0
     assert (found["copied"]["stand"], found["copied"]["networks"]) == (1, 2)
