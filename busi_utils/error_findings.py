@@ -170,8 +170,8 @@ def external_finding(table: pd.DataFrame, home: dict[str, Any], data: ExternalDa
     best = rows.loc[rows["auc"].idxmax()]
     return (
         f"On {EXTERNAL_SETS[data.name].title} one network separates malignant from benign with an "
-        f"AUC of {_auc(one)}, at home {_auc(home)}; the mean of the networks of all folds reaches "
-        f"{_auc(mean)}. The highest of all variants is {best['variant']}: {_auc(best)}. "
+        f"AUC of {_auc(one)}, at home {_auc(home)}; the {mean['networks']} networks "
+        f"reaches {_auc(mean)}. The highest of all variants is {best['variant']}: {_auc(best)}. "
         "Lines: 95 % intervals over patients."
     )
 

@@ -22,6 +22,12 @@ def read_row(study: Study, row: Row) -> OutOfFold:
     return out_of_fold(study.workspace, study.dataset, *row)
 
 
+def accuracy_by_seed(study: Study, row: Row) -> list[float]:
+    """Return the out-of-fold accuracy of each seed of one row."""
+    found = read_row(study, row)
+    return (found.p.argmax(axis=-1) == found.y).mean(axis=-1).tolist()
+
+
 def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
     """Return the run records of one row, one line per seed and fold.
 

@@ -138,7 +138,7 @@ def external_variants(table: pd.DataFrame, aim: float) -> Figure:
         part = table[(table["networks"] == "one") == one]
         if len(part):
             _dots(ax, part, "auc", part["variant"].map(place) + offset, colour, marker)
-            words = "one network, mean of the folds" if one else "mean of the networks"
+            words = "one network, averaged over all" if one else "mean of the networks"
             ax.plot([], [], marker, color=colour, label=words)
     ax.plot([], [], ":", color="0.4", lw=0.9, label=f"aim set beforehand, {aim:.2f}")
     names = [variant.replace(", statistics", ",\nstatistics") for variant in variants]

@@ -16,7 +16,7 @@ from busi_utils.folds import save_folds
 from busi_utils.models import build_backbone
 from busi_utils.paths import Workspace
 from busi_utils.study import Study
-from busi_utils.summaries import confusion, difference, read_row, summarise
+from busi_utils.summaries import accuracy_by_seed, confusion, difference, read_row, summarise
 
 RNG = np.random.default_rng(8)
 
@@ -57,6 +57,7 @@ def test_rows_agree_with_scikit_learn(study):
     table = summarise(study, [row], ["accuracy"], seed=0, n_replicates=200)
     found = read_row(study, row)
     per_seed = [accuracy_score(found.y, p.argmax(1)) for p in found.p]
+    assert accuracy_by_seed(study, row) == pytest.approx(per_seed)
     assert table.loc[0, "accuracy"] == pytest.approx(np.mean(per_seed))
     assert table.loc[0, "accuracy_low"] < table.loc[0, "accuracy"] < table.loc[0, "accuracy_high"]
     assert (table.loc[0, "init"], table.loc[0, "seeds"], table.loc[0, "n"]) == ("random", 2, 60)
