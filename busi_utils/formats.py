@@ -91,7 +91,7 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         (proportions with interval, in per cent), ``worth`` (points with interval), ``per_cent``
         (values already in per cent), ``mega`` (one decimal), ``points`` (a signed difference of
         proportions), ``p`` (of a test), ``words`` (no underscores), ``recipe`` (its label in
-        figures).
+        figures), ``brief`` (the same without what a text explains).
 
     Raises
     ------
@@ -123,6 +123,7 @@ _CELLS = {
     "": lambda x: str(x) or MISSING,
     "words": lambda x: str(x).replace("_", " "),
     "recipe": label_of,
+    "brief": lambda x: label_of(x).partition(":")[0].removesuffix(" on frozen features"),
     "int": lambda x: f"{round(x):,}",
     "pct": lambda x: f"{100 * x:.1f}",
     "per_cent": lambda x: f"{x:.2f}",

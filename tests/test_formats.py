@@ -16,6 +16,8 @@ from busi_utils.formats import cell
         (1578, "int", "1,578"),
         (0.7512, "pct", "75.1"),
         ("tuned-inpainted", "recipe", "tuned, marks inpainted"),
+        ("tuned", "brief", "tuned"),
+        ("logistic", "brief", "logistic regression"),
         (float("nan"), "p", "–"),
     ],
 )
