@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -154,7 +155,9 @@ def label_issues(found: OutOfFold, facts: pd.DataFrame) -> pd.DataFrame:
     ----------
     Northcutt, Jiang & Chuang, Confident learning, J Artif Intell Res 2021;70:1373-1411.
     """
-    from cleanlab.rank import get_label_quality_scores  # takes seconds to import
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # no progress bar is drawn
+        from cleanlab.rank import get_label_quality_scores  # takes seconds to import
 
     p = found.ensemble
     quality = get_label_quality_scores(found.y, p / p.sum(axis=1, keepdims=True))
