@@ -126,6 +126,22 @@ def _leak(leak: pd.DataFrame, worth: pd.DataFrame) -> dict[str, Any]:
     return found if tuned.empty else found | {"tuned": _worth(tuned.iloc[0])}
 
 
+def picked_line(picked: pd.Series, reached: pd.DataFrame, ways: int) -> dict[str, Any]:
+    """Return what the best of several trials gave on inner validation images and on test folds.
+
+    Parameters
+    ----------
+    picked : pd.Series
+        See `trials.best_trial`.
+    reached : pd.DataFrame
+        Its row of `summaries.summarise`, with its title.
+    ways : int
+        Number of trials it was picked from.
+    """
+    inner = {"inner_balanced_accuracy": float(picked["balanced_accuracy"]), "ways": ways}
+    return inner | _line(reached.iloc[0])
+
+
 def cohort_numbers(table: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:
     """Return the accuracy of one network by recipe and cohort, with intervals and seeds.
 

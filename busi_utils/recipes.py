@@ -163,11 +163,10 @@ _LABELS = {
     "tuned-30_epochs": "tuned, 30 epochs",
     "tuned-inpainted": "tuned, marks inpainted",
     "tuned-plain_augmentation": "tuned, augmentation as written",
-    "tuned-balanced": "tuned, corrected for class shares",
-    "tuned-ensemble": "tuned, corrected, mean of its seeds",
     "scratch": "from random weights, 64 px",
 }
 
+_DERIVED = {BALANCED: ", corrected for class shares", ENSEMBLE: ", corrected, mean of its seeds"}
 _FIELDS = {
     "init": "start",
     "cut": "frozen",
@@ -234,4 +233,7 @@ def settings_of(name: str) -> dict[str, Any]:
 
 def label_of(recipe: str) -> str:
     """Return the words for a recipe in figures and tables."""
+    for ending, words in _DERIVED.items():
+        if recipe.endswith(ending):
+            return label_of(recipe.removesuffix(ending)).partition(":")[0] + words
     return _LABELS.get(recipe, recipe.removeprefix("original-").replace("_", " "))

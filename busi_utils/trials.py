@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,12 @@ def trials(study: Study, cohort: str) -> pd.DataFrame:
     table = table.sort_values(order, ascending=[True, False], ignore_index=True)
     write_csv(study.workspace.results / "trials.csv", table, float_format="%.6f")
     return table
+
+
+def best_trial(table: pd.DataFrame, model: str, recipes: Sequence[str]) -> pd.Series:
+    """Return the row of `trials` with the highest balanced accuracy among some of a model's."""
+    rows = table[(table["model"] == model) & table["recipe"].isin(recipes)]
+    return rows.loc[rows["balanced_accuracy"].idxmax()]
 
 
 def _trial(study: Study, cohort: str, folder: Path) -> dict[str, object]:

@@ -25,7 +25,7 @@ from busi_utils.paired_tests import mcnemar_exact
 from busi_utils.paths import Workspace
 from busi_utils.study import Study
 from busi_utils.summaries import read_row, summarise
-from busi_utils.trials import trials
+from busi_utils.trials import best_trial, trials
 
 N = 150
 ENDS = ("", "_low", "_high")
@@ -329,3 +329,11 @@ def test_the_report_finds_each_recipe_on_each_cohort_with_its_seeds():
     assert found["tuned"] == {
         "clean": {"accuracy": 0.9, "accuracy_low": 0.9, "accuracy_high": 0.9, "seeds": 3}
     }
+
+
+def test_the_trial_that_is_picked_is_the_best_of_those_named():
+    names = ["tuned", "tuned-balanced", "scratch", "tuned"]
+    tried = pd.DataFrame({"recipe": names, "balanced_accuracy": [0.7, 0.8, 0.9, 0.95]})
+    tried["model"] = ["mobilenetv2"] * 3 + ["xception"]
+    picked = best_trial(tried, "mobilenetv2", ["tuned", "tuned-balanced"])
+    assert picked["recipe"] == "tuned-balanced"

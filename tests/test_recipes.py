@@ -12,3 +12,11 @@ def test_two_recipes_are_told_apart_in_words_wherever_they_differ():
         for field in values[0]:
             assert (values[0][field] == values[1][field]) == (words[0][field] == words[1][field])
             assert "_" not in words[0][field][0]
+
+
+def test_a_derived_row_is_named_after_the_one_it_comes_from():
+    assert recipes.label_of("tuned-balanced") == "tuned, corrected for class shares"
+    assert recipes.label_of("tuned-ensemble") == "tuned, corrected, mean of its seeds"
+    assert recipes.label_of("tuned-30_epochs-balanced") == (
+        "tuned, 30 epochs, corrected for class shares"
+    )
