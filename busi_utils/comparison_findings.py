@@ -126,12 +126,12 @@ def _leak(leak: pd.DataFrame, worth: pd.DataFrame) -> dict[str, Any]:
     return found if tuned.empty else found | {"tuned": _worth(tuned.iloc[0])}
 
 
-def picked_line(picked: pd.Series, reached: pd.DataFrame, ways: int) -> dict[str, Any]:
+def picked_line(picked: dict[str, Any], reached: pd.DataFrame, ways: int) -> dict[str, Any]:
     """Return what the best of several trials gave on inner validation images and on test folds.
 
     Parameters
     ----------
-    picked : pd.Series
+    picked : dict
         See `trials.best_trial`.
     reached : pd.DataFrame
         Its row of `summaries.summarise`, with its title.

@@ -49,15 +49,27 @@ def trials(study: Study, cohort: str) -> pd.DataFrame:
     return table
 
 
-def best_trial(table: pd.DataFrame, model: str, recipes: Sequence[str]) -> pd.Series:
-    """Return the row of `trials` with the highest balanced accuracy among some of a model's."""
-    rows = table[(table["model"] == model) & table["recipe"].isin(recipes)]
-    return rows.loc[rows["balanced_accuracy"].idxmax()]
+def best_trial(
+    study: Study, cohort: str, model: str, recipes: Sequence[str], seed: int
+) -> dict[str, object]:
+    """Return the trial of a model with the highest balanced accuracy on inner validation images.
+
+    All are judged by one seed, so by the same images: some recipes have more seeds than others.
+
+    Returns
+    -------
+    dict
+        A line of `trials`.
+    """
+    folder = study.workspace.results / "validation" / study.dataset / cohort / model
+    lines = [_trial(study, cohort, folder / recipe, seed) for recipe in recipes]
+    return max(lines, key=lambda line: line["balanced_accuracy"])
 
 
-def _trial(study: Study, cohort: str, folder: Path) -> dict[str, object]:
+def _trial(study: Study, cohort: str, folder: Path, seed: int | None = None) -> dict[str, object]:
+    """Summarise the validation files of one row, of all its seeds or of one."""
     files = {FILE_NAME.fullmatch(path.name): path for path in sorted(folder.iterdir())}
-    files = {name: path for name, path in files.items() if name}
+    files = {name: path for name, path in files.items() if name and seed in (None, int(name[1]))}
     found = pd.concat([read_prediction_file(path) for path in files.values()])
     y, p = encode(found["label"].to_numpy()), found[PROBABILITIES].to_numpy()
     right = p.argmax(axis=1) == y
