@@ -18,6 +18,7 @@ from .references import TITLES
 from .study import Study
 from .summaries import Row, difference, read_row, row_replicates
 
+ENDS = ("", "_low", "_high")  # of the columns of a value and its interval
 FAULT, TRAINING, NETWORK = "fault of the data", "training", "network"
 """Kinds of change."""
 COSTS_TABLE = "bench_costs"  # `make bench` writes it
@@ -135,7 +136,7 @@ def by_cohort(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     for (title, recipe), rows in table.groupby(["title", "recipe"], sort=False):
         line = {"title": title, "recipe": recipe}
         for row in rows.to_dict("records"):
-            line |= {row["cohort"] + end: row[metric + end] for end in ("", "_low", "_high")}
+            line |= {row["cohort"] + end: row[metric + end] for end in ENDS}
         lines.append(line)
     return pd.DataFrame(lines)
 

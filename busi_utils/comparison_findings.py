@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .comparison import (
+    ENDS,
     FAULT,
     METRICS,
     NETWORK,
@@ -22,7 +23,6 @@ from .models import MODELS
 from .recipes import LOGISTIC, label_of
 
 _WAYS = ("original", LOGISTIC, "tuned")
-_ENDS = ("", "_low", "_high")
 
 
 def forest_finding(table: pd.DataFrame, metric: str) -> str:
@@ -174,7 +174,7 @@ def _copied(copied: pd.DataFrame) -> dict[str, Any]:
 
 
 def _numbers(row: pd.Series, names: Sequence[str]) -> dict[str, float]:
-    return {f"{name}{end}": float(row[f"{name}{end}"]) for name in names for end in _ENDS}
+    return {f"{name}{end}": float(row[f"{name}{end}"]) for name in names for end in ENDS}
 
 
 def _gains(changes: pd.DataFrame) -> dict[str, int]:

@@ -124,7 +124,7 @@ def error_traits(
         ``trait, images`` (that have it), then ``errors`` and ``right`` (shares that have it) and
         ``difference`` (errors - right, in points), each with ``_low`` and ``_high``.
     """
-    wrong = (found.p.argmax(axis=2) != found.y).mean(axis=0)
+    wrong = (~found.right).mean(axis=0)
     rows = []
     for trait, of in _TRAITS.items():
         has = of(facts).to_numpy(dtype=float)

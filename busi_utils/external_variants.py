@@ -25,6 +25,7 @@ from .external_sets import EXTERNAL_SETS
 from .metrics import MALIGNANT, encode
 from .predictions import PROBABILITIES
 from .products import Product, read_products, run_products
+from .recipes import brief_of
 from .resampling import as_line
 from .study import Study
 from .summaries import read_row
@@ -43,12 +44,14 @@ class Variant:
     @property
     def label(self) -> str:
         """Words for figures and tables."""
-        words = {"tuned": "", "tuned-inpainted": ", marks inpainted"}
-        words["tuned-plain_augmentation"] = ", augmentation as written"
-        seeds = f", {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        ending = ", weights of the folds averaged" if self.averaged else ""
-        ending += ", statistics of the new images" if self.adapted else ""
-        return title_of(self.model) + words.get(self.recipe, f", {self.recipe}") + seeds + ending
+        parts = [title_of(self.model), *brief_of(self.recipe).removeprefix("tuned").split(", ")]
+        if len(self.seeds) > 1:
+            parts.append(f"{len(self.seeds)} seeds")
+        if self.averaged:
+            parts.append("weights of the folds averaged")
+        if self.adapted:
+            parts.append("statistics of the new images")
+        return ", ".join(filter(None, parts))
 
     def trained(self, study: Study) -> list[Cell]:
         """Return the trained cells, all folds of all seeds."""

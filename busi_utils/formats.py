@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .errors import StudyError
-from .recipes import label_of
+from .recipes import brief_of, label_of
 
 MISSING = "–"
 _SPACE = "\u00a0"  # keeps a number and its unit on one line
@@ -123,7 +123,7 @@ _CELLS = {
     "": lambda x: str(x) or MISSING,
     "words": lambda x: str(x).replace("_", " "),
     "recipe": label_of,
-    "brief": lambda x: label_of(x).partition(":")[0].removesuffix(" on frozen features"),
+    "brief": brief_of,
     "int": lambda x: f"{round(x):,}",
     "pct": lambda x: f"{100 * x:.1f}",
     "per_cent": lambda x: f"{x:.2f}",

@@ -54,6 +54,11 @@ class OutOfFold:
         """Mean probability over the seeds, (n, 3): one prediction an image."""
         return self.p.mean(axis=0)
 
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each seed gets each image right, (seeds, n) bool."""
+        return self.p.argmax(axis=-1) == self.y
+
     def per_seed(self) -> pd.DataFrame:
         """Tidy frame: one row per seed and image, with its group, fold and probabilities."""
         frames = [self._frame(p).assign(seed=s) for s, p in zip(self.seeds, self.p, strict=True)]

@@ -235,5 +235,10 @@ def label_of(recipe: str) -> str:
     """Return the words for a recipe in figures and tables."""
     for ending, words in _DERIVED.items():
         if recipe.endswith(ending):
-            return label_of(recipe.removesuffix(ending)).partition(":")[0] + words
+            return brief_of(recipe.removesuffix(ending)) + words
     return _LABELS.get(recipe, recipe.removeprefix("original-").replace("_", " "))
+
+
+def brief_of(recipe: str) -> str:
+    """Return the words for a recipe without what a text explains."""
+    return label_of(recipe).partition(":")[0].removesuffix(" on frozen features")

@@ -65,8 +65,7 @@ def leak_by_copies(
 def _right(study: Study, row: Row) -> pd.Series:
     """Return the share of a row's seeds that get each image right."""
     found = read_row(study, row)
-    right = (found.p.argmax(axis=-1) == found.y).mean(axis=0)
-    return pd.Series(right, index=found.images["image_id"])
+    return pd.Series(found.right.mean(axis=0), index=found.images["image_id"])
 
 
 def other_folds(study: Study, table: pd.DataFrame) -> dict[str, object]:

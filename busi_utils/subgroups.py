@@ -195,7 +195,7 @@ def _rates(
     found: OutOfFold, attributes: Mapping[str, pd.Series]
 ) -> dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray]]:
     """Return accuracy and recalls of every subgroup as ratios of sums over images."""
-    right = (found.p.argmax(axis=2) == found.y).mean(axis=0)
+    right = found.right.mean(axis=0)
     rates = {}
     for attribute, groups in attributes.items():
         for group in groups.cat.categories:

@@ -24,8 +24,7 @@ def read_row(study: Study, row: Row) -> OutOfFold:
 
 def accuracy_by_seed(study: Study, row: Row) -> list[float]:
     """Return the out-of-fold accuracy of each seed of one row."""
-    found = read_row(study, row)
-    return (found.p.argmax(axis=-1) == found.y).mean(axis=-1).tolist()
+    return read_row(study, row).right.mean(axis=-1).tolist()
 
 
 def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
