@@ -66,30 +66,30 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 report: $(STAMP) ## Run the notebooks and build report.html and report.pdf
-	@$(QUIET) $(PY) -m busi_utils report $(OPTIONS)
+	@$(QUIET) $(PY) -m busi_report report $(OPTIONS)
 
 notebooks: $(STAMP) ## Run the notebooks only (ONLY=02: one of them)
-	@$(QUIET) $(PY) -m busi_utils run $(OPTIONS)
+	@$(QUIET) $(PY) -m busi_report run $(OPTIONS)
 
 outputs: $(STAMP) ## Run the demonstration and store its outputs in notebooks/
-	@$(NO_DATA) $(QUIET) $(PY) -m busi_utils run --parameters demo --only "$(ONLY)" --keep-outputs
+	@$(NO_DATA) $(QUIET) $(PY) -m busi_report run --parameters demo --only "$(ONLY)" --keep-outputs
 
 test: $(STAMP) ## Unit tests, the whole demonstration, then the notebooks' stored outputs
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests --ignore=tests/test_demonstration.py --numprocesses 2
-	@$(NO_DATA) $(QUIET) $(PY) -m busi_utils report --parameters demo
+	@$(NO_DATA) $(QUIET) $(PY) -m busi_report report --parameters demo
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests/test_demonstration.py \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=300 notebooks
 
 bench: $(STAMP) ## Time the fast ways against the ordinary ones; tables into report/tables/
-	@$(QUIET) $(PY) -m busi_utils bench --workspace "$(WORKSPACE)"
+	@$(QUIET) $(PY) -m benchmarks --workspace "$(WORKSPACE)"
 
 study: $(STAMP) ## Plan and train the missing cells of a grid (CELLS="--recipes tuned" JOBS=2)
-	@$(QUIET) $(PY) -m busi_utils study --data "$(DATA)" --weights "$(WEIGHTS)" \
+	@$(QUIET) $(PY) -m busi_report study --data "$(DATA)" --weights "$(WEIGHTS)" \
 	  --workspace "$(WORKSPACE)" --dataset "$(or $(DATASET),busi)" --jobs "$(JOBS)" \
 	  --scheduler "$(SCHEDULER)" $(CELLS)
 
 pretrain: $(STAMP) ## Learn the demonstration's starting weights anew, from fresh phantoms
-	@$(QUIET) $(PY) -m busi_utils pretrain
+	@$(QUIET) $(PY) -m busi_report pretrain
 
 lint: $(STAMP) ## Check style and formatting
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . || \
@@ -104,7 +104,7 @@ lock: $(STAMP) ## Renew requirements.lock from pyproject.toml (needs uv)
 
 download: $(STAMP) ## Fetch BUSI from its official source into DATA=<folder>
 	@test -n "$(DATA)" || { echo "Say where to: make download DATA=<folder>" >&2; exit 2; }
-	@$(PY) -m busi_utils download "$(DATA)"
+	@$(PY) -m busi_report download "$(DATA)"
 
 lab: $(STAMP) ## Open the notebooks in JupyterLab
 	@$(VENV)/bin/jupyter lab notebooks

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import StudyError
+from busi_utils.errors import StudyError
 
 if TYPE_CHECKING:
     import keras

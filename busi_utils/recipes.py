@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from .errors import StudyError
+from busi_utils.errors import StudyError
 
 
 @dataclass(frozen=True)

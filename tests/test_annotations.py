@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from busi_utils.annotations import annotation_mask, annotation_score, is_annotated
-from busi_utils.phantom import render_phantoms
+from busi_phantom.render import render_phantoms
+from busi_utils.audit.marks import annotation_mask, annotation_score, is_annotated
 
 
 @pytest.fixture(scope="module")

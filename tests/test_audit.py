@@ -4,11 +4,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from busi_utils import agreement, audit, audit_figures, audit_verdicts, scaling
-from busi_utils.claims import CLAIMS
+from busi_phantom.busi_layout import write_phantom_dataset
+from busi_utils.audit import agreement
+from busi_utils.audit import counts as audit
+from busi_utils.audit import growth as scaling
 from busi_utils.errors import StudyError
-from busi_utils.paths import Workspace
-from busi_utils.phantom_dataset import write_phantom_dataset
+from busi_utils.plots import audit as audit_figures
+from busi_utils.record import audit_verdicts
+from busi_utils.record.claims import CLAIMS
+from busi_utils.workspace import Workspace
 
 COUNTS = {"benign": 24, "malignant": 12, "normal": 10}
 

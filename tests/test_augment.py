@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from busi_utils.augment import POLICIES, make_view
+from busi_utils.training.augment import POLICIES, make_view
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_metrics import predictions
 
-from busi_utils.bench_statistics import bench_bootstrap, bench_delong, scikit_learn_metrics
-from busi_utils.bootstrap import (
+from benchmarks.statistics import bench_bootstrap, bench_delong, scikit_learn_metrics
+from busi_utils.stats.bootstrap import (
     bootstrap_difference,
     bootstrap_metrics,
     bootstrap_models,

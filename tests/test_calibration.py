@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 from test_metrics import predictions
 
-from busi_utils.calibration import (
+from busi_utils.stats.calibration import (
     apply_temperature,
     aurc,
     decision_curve,
@@ -13,7 +13,7 @@ from busi_utils.calibration import (
     reliability_table,
     risk_coverage,
 )
-from busi_utils.metrics import metrics
+from busi_utils.stats.metrics import metrics
 
 
 def calibrated(n, seed):

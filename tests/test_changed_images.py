@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_busi import texture
 
-from busi_utils.annotations import annotation_mask, is_annotated, without_marks
-from busi_utils.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from busi_utils.shortcuts import SHORTCUTS, border_only, changed, with_borrowed_masks
+from busi_utils.analysis.damage import CORRUPTIONS, SEVERITIES, corrupt
+from busi_utils.audit.marks import annotation_mask, is_annotated, without_marks
+from busi_utils.training.hidden_lesions import SHORTCUTS, border_only, changed, with_borrowed_masks
 
 SIDE = 64
 IMAGES = [cv2.copyMakeBorder(texture(seed, 48, SIDE), 8, 8, 0, 0, 0) for seed in range(6)]
@@ -102,7 +102,7 @@ def test_changed_images_come_from_files(tmp_path):
         cv2.imwrite(str(tmp_path / f"{name}.png"), IMAGES[k])
         mask = _mask(20, 25, 16, 8) if k == 0 else np.zeros((SIDE, SIDE), np.uint8)
         cv2.imwrite(str(tmp_path / f"{name}_mask.png"), 255 * mask)
-    from busi_utils.images import pixel_sha256
+    from busi_utils.audit.images import pixel_sha256
 
     files = pd.DataFrame({"image_id": names, "path": [str(tmp_path / f"{n}.png") for n in names]})
     files["sha256"] = [pixel_sha256(IMAGES[k]) for k in range(2)]

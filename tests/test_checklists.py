@@ -7,13 +7,13 @@ import re
 import pytest
 import yaml
 
-from busi_utils import checklists
-from busi_utils.checklists import CHECKLISTS, STATUSES, missing_places, read_checklist
+from busi_report import checklists
+from busi_report.checklists import CHECKLISTS, STATUSES, missing_places, read_checklist
+from busi_report.report import TEMPLATE, fill
 from busi_utils.errors import StudyError
-from busi_utils.formats import cell
-from busi_utils.numbers import read_metrics, read_table, save_table
-from busi_utils.paths import REPOSITORY, Workspace
-from busi_utils.report import TEMPLATE, fill
+from busi_utils.record.formats import cell
+from busi_utils.record.numbers import read_metrics, read_table, save_table
+from busi_utils.workspace import REPOSITORY, Workspace
 
 TO_COME = (
     "Where it fails",

@@ -10,31 +10,32 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from busi_utils import CLASSES, error_figures
-from busi_utils.bootstrap import bootstrap_metrics
-from busi_utils.calibration import SMALLEST, decision_curve, risk_coverage
-from busi_utils.cells import Cell, grid, prediction_table, save_cell
-from busi_utils.clinical_use import (
+from busi_utils import CLASSES
+from busi_utils.analysis.clinical_use import (
     calibration_table,
     decision_curves,
     ece_if_calibrated,
     referral_table,
 )
+from busi_utils.analysis.mistakes import confusion_table
+from busi_utils.analysis.subgroups import EVERY
+from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
-from busi_utils.errors_found import confusion_table
-from busi_utils.figures import save_figure, use_theme
-from busi_utils.folds import save_folds
-from busi_utils.metrics import MALIGNANT, metrics
-from busi_utils.paths import Workspace
-from busi_utils.predictions import read_prediction_file
-from busi_utils.study import Study
-from busi_utils.subgroups import EVERY
-from busi_utils.summaries import read_row
-from busi_utils.validated import (
+from busi_utils.plots import errors as error_figures
+from busi_utils.plots.theme import save_figure, use_theme
+from busi_utils.stats.bootstrap import bootstrap_metrics
+from busi_utils.stats.calibration import SMALLEST, decision_curve, risk_coverage
+from busi_utils.stats.metrics import MALIGNANT, metrics
+from busi_utils.study.cells import Cell, grid, prediction_table, save_cell
+from busi_utils.study.chosen_on_validation import (
     calibrated,
     has_validation,
     sensitivity_at_validated_threshold,
 )
+from busi_utils.study.predictions import read_prediction_file
+from busi_utils.study.rows import read_row
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 
 N = 400
 ROW = ("clean", "mobilenetv2", "tuned")

@@ -9,13 +9,13 @@ import dask
 import distributed
 import pytest
 
-from busi_utils.cells import grid
+from busi_phantom.busi_layout import write_phantom_dataset
+from busi_utils.audit.preparation import prepare_data
 from busi_utils.errors import StudyError
-from busi_utils.execution import run_missing
-from busi_utils.paths import Workspace
-from busi_utils.phantom_dataset import write_phantom_dataset
-from busi_utils.prepare import prepare_data
-from busi_utils.study import Study
+from busi_utils.study.cells import grid
+from busi_utils.study.execution import run_missing
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 
 CELLS = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [0], range(3))
 
@@ -69,7 +69,7 @@ def test_a_killed_worker_changes_no_prediction_and_nothing_is_written_twice(clus
 
 
 def test_a_scheduler_that_does_not_answer_is_told(studies, monkeypatch):
-    monkeypatch.setattr("busi_utils.cluster._PATIENCE", "1s")
+    monkeypatch.setattr("busi_utils.study.cluster._PATIENCE", "1s")
     other = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [7], [0])
     with pytest.raises(StudyError, match="No Dask scheduler answers"):
         run_missing(studies[0], other, say=lambda line: None, scheduler="tcp://127.0.0.1:9")

@@ -8,25 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_utils import (
-    CLASSES,
-    comparison,
-    comparison_figures,
-    comparison_findings,
-    comparison_verdicts,
-)
-from busi_utils.bootstrap import bootstrap_difference
-from busi_utils.cells import grid, prediction_table, save_cell
-from busi_utils.derived import STRENGTHS, best_strength, corrected, derive_rows
+from busi_utils import CLASSES
+from busi_utils.analysis import comparison, costs
+from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
-from busi_utils.fileio import write_csv
-from busi_utils.folds import save_folds
-from busi_utils.metrics import encode
-from busi_utils.paired_tests import mcnemar_exact
-from busi_utils.paths import Workspace
-from busi_utils.study import Study
-from busi_utils.summaries import read_row, summarise
-from busi_utils.trials import best_trial, trials
+from busi_utils.plots import comparison as comparison_figures
+from busi_utils.record import comparison_findings, comparison_verdicts
+from busi_utils.stats.bootstrap import bootstrap_difference
+from busi_utils.stats.metrics import encode
+from busi_utils.stats.paired_tests import mcnemar_exact
+from busi_utils.study.cells import grid, prediction_table, save_cell
+from busi_utils.study.postprocessing import STRENGTHS, best_strength, corrected, derive_rows
+from busi_utils.study.rows import read_row, summarise
+from busi_utils.study.study import Study
+from busi_utils.study.trials import best_trial, trials
+from busi_utils.workspace import Workspace, write_csv
 
 N = 150
 ENDS = ("", "_low", "_high")
@@ -210,13 +206,13 @@ def test_a_comparison_of_one_network_is_refused(study):
 def test_costs_once_measured_are_kept(study, monkeypatch):
     kept = pd.DataFrame({"model": ["mobilenetv2", "xception"], "size": 224, "milliseconds": 1.0})
     study.workspace.tables.mkdir(parents=True)
-    kept.to_csv(study.workspace.tables / f"{comparison.COSTS_TABLE}.csv", index=False)
+    kept.to_csv(study.workspace.tables / f"{costs.COSTS_TABLE}.csv", index=False)
     anew = pd.DataFrame({"model": ["xception", "mobilenetv1"], "size": 224, "milliseconds": 2.0})
-    monkeypatch.setattr(comparison, "model_costs", lambda models, size: anew)
-    found = [comparison.costs_of(study, ["xception"]) for _ in range(2)]
+    monkeypatch.setattr(costs, "model_costs", lambda models, size: anew)
+    found = [costs.costs_of(study, ["xception"]) for _ in range(2)]
     assert [list(table["milliseconds"]) for table in found] == [[1.0], [1.0]]
-    assert comparison.costs_of(study, ["xception", "mobilenetv1"]) is anew
-    assert list(comparison.costs_of(study, ["mobilenetv1"])["milliseconds"]) == [2.0]
+    assert costs.costs_of(study, ["xception", "mobilenetv1"]) is anew
+    assert list(costs.costs_of(study, ["mobilenetv1"])["milliseconds"]) == [2.0]
 
 
 def test_the_forest_draws_every_row_of_the_recipes_named(study):

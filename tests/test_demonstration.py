@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from busi_utils.paths import REPOSITORY, workspace_for
-from busi_utils.predictions import out_of_fold, predictions_folder
+from busi_utils.study.predictions import out_of_fold, predictions_folder
+from busi_utils.workspace import REPOSITORY, workspace_for
 
 DEMO = workspace_for("phantom")
 

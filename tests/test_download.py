@@ -9,10 +9,10 @@ import pooch
 import pytest
 from small_busi import COUNTS, small_images, write_small_busi
 
-from busi_utils import download, published
-from busi_utils.download import download_busi, main, unpack, verify_busi
+from busi_utils.audit import download, published
+from busi_utils.audit.download import download_busi, main, unpack, verify_busi
+from busi_utils.audit.images import pixel_sha256
 from busi_utils.errors import StudyError
-from busi_utils.images import pixel_sha256
 
 
 class Server(ThreadingHTTPServer):

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_utils import duplicates
-from busi_utils.duplicates import duplicate_groups, find_duplicates
-from busi_utils.local_features import CODE_LENGTH, align, describe
-from busi_utils.phantom import render_phantoms
+from busi_phantom.render import render_phantoms
+from busi_utils.audit import duplicates
+from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
+from busi_utils.audit.sift import CODE_LENGTH, align, describe
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import nbformat
 import pytest
 import yaml
 
-from busi_utils.paths import NOTEBOOKS, REPOSITORY
-from busi_utils.runner import find_notebooks
+from busi_report.runner import find_notebooks
+from busi_utils.workspace import NOTEBOOKS, REPOSITORY
 
 BUILD_ONLY = {"python", "pip", "make"}
 # Parts of a named package: keras of tensorflow, requests of pooch, jupyter-client of nbclient.

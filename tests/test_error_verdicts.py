@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from busi_utils import error_findings
-from busi_utils.error_verdicts import CLEANING, PREPROCESSING, verdicts
+from busi_utils.record import error_findings
+from busi_utils.record.error_verdicts import CLEANING, PREPROCESSING, verdicts
 
 
 def _changes(*rows: tuple[str, float, float]) -> pd.DataFrame:

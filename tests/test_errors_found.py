@@ -9,8 +9,8 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 from test_metrics import predictions
 
 from busi_utils import CLASSES
-from busi_utils.errors import StudyError
-from busi_utils.errors_found import (
+from busi_utils.analysis.hidden_lesions import solidity_auc
+from busi_utils.analysis.mistakes import (
     ANY,
     _random_average_precision,
     confident_errors,
@@ -20,8 +20,8 @@ from busi_utils.errors_found import (
     label_issues,
     objections_found,
 )
-from busi_utils.predictions import OutOfFold
-from busi_utils.shortcut_analysis import solidity_auc
+from busi_utils.errors import StudyError
+from busi_utils.study.predictions import OutOfFold
 
 N = 150
 

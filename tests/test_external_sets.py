@@ -11,18 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from small_busi import encode, texture
 
-from busi_utils import external_sets
+from busi_phantom.external_layout import DEVICE, write_busbra_phantoms, write_busuclm_phantoms
+from busi_phantom.render import render_phantoms
+from busi_utils.audit import external_sets
+from busi_utils.audit.external_layouts import read_listing
+from busi_utils.audit.external_sets import COLUMNS, ExternalSet, read_external, read_external_mask
+from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.errors import StudyError
-from busi_utils.external_layouts import read_listing
-from busi_utils.external_sets import (
-    COLUMNS,
-    ExternalSet,
-    read_external,
-    read_external_mask,
-)
-from busi_utils.images import pixel_sha256, read_grey
-from busi_utils.phantom import render_phantoms
-from busi_utils.phantom_external import DEVICE, write_busbra_phantoms, write_busuclm_phantoms
 
 BUSBRA_COUNTS = {"benign": 5, "malignant": 4}
 BUSUCLM_COUNTS = {"normal": 5, "benign": 4, "malignant": 4}

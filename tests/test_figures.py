@@ -15,7 +15,7 @@ from PIL import Image
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
-from busi_utils.figures import (
+from busi_utils.plots.theme import (
     CLASS_COLOURS,
     STAMP,
     model_style,
@@ -23,7 +23,7 @@ from busi_utils.figures import (
     save_figure,
     use_theme,
 )
-from busi_utils.paths import Workspace
+from busi_utils.workspace import Workspace
 
 
 @pytest.fixture(autouse=True)

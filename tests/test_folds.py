@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from busi_utils import CLASSES
-from busi_utils.errors import StudyError
-from busi_utils.folds import (
+from busi_utils.audit.folds import (
     FOLDS,
     assert_no_leak,
     folds_of,
@@ -18,7 +17,8 @@ from busi_utils.folds import (
     save_folds,
     share_of_groups,
 )
-from busi_utils.paths import Workspace
+from busi_utils.errors import StudyError
+from busi_utils.workspace import Workspace
 
 
 @st.composite

@@ -3,7 +3,7 @@
 import pytest
 
 from busi_utils.errors import StudyError
-from busi_utils.formats import cell
+from busi_utils.record.formats import cell
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from small_busi import encode, texture
 
-from busi_utils import images, paths
-from busi_utils.errors import StudyError
-from busi_utils.images import (
+from busi_utils import workspace
+from busi_utils.audit import images
+from busi_utils.audit.images import (
     letterbox,
     load_masks,
     load_pixels,
@@ -20,11 +20,12 @@ from busi_utils.images import (
     read_mask,
     squeeze,
 )
+from busi_utils.errors import StudyError
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(workspace, "CACHE", tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -211,7 +212,7 @@ def test_unknown_fit_is_refused(files):
 
 
 def _load(cache, files, barrier, answers):
-    paths.CACHE = cache
+    workspace.CACHE = cache
     barrier.wait(timeout=60)
     answers.put(int(load_pixels(files, 64).astype(int).sum()))
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from busi_utils.paths import REPOSITORY
+from busi_utils.workspace import REPOSITORY
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 TASKS = """

@@ -6,14 +6,14 @@ import pytest
 from PIL import Image
 from small_busi import COUNTS, encode, small_images, texture, write_small_busi
 
-from busi_utils import manifest as manifest_module
-from busi_utils import published
-from busi_utils.cohorts import build_cohorts, cohort_files
+from busi_utils.audit import manifest as manifest_module
+from busi_utils.audit import published
+from busi_utils.audit.cohorts import build_cohorts, cohort_files
+from busi_utils.audit.images import pixel_sha256, read_grey
+from busi_utils.audit.manifest import COLUMNS, exclusions, read_duplicates, read_manifest
+from busi_utils.audit.preparation import prepare_data
 from busi_utils.errors import StudyError
-from busi_utils.images import pixel_sha256, read_grey
-from busi_utils.manifest import COLUMNS, exclusions, read_duplicates, read_manifest
-from busi_utils.paths import Workspace
-from busi_utils.prepare import prepare_data
+from busi_utils.workspace import Workspace
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from busi_utils.bench_statistics import scikit_learn_metrics
-from busi_utils.metrics import encode, metrics, weighted_metrics
-from busi_utils.ranking import WeightedRanking, threshold_at_specificity
+from benchmarks.statistics import scikit_learn_metrics
+from busi_utils.stats.metrics import encode, metrics, weighted_metrics
+from busi_utils.stats.ranking import WeightedRanking, threshold_at_specificity
 
 
 def predictions(n, seed, decimals=6, classes=3):

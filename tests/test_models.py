@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from busi_utils import weights
-from busi_utils.costs import _costs_of
+from busi_utils.analysis.costs import _costs_of
 from busi_utils.errors import StudyError
-from busi_utils.heads import build_network
 from busi_utils.models import MODELS, RAW, SIGNED, UNIT, backbone_of, build_backbone, to_input
 from busi_utils.recipes import ORIGINAL, RECIPES, recipe_of
+from busi_utils.training import weights
+from busi_utils.training.heads import build_network
 
 PREPROCESSING = {
     "mobilenetv2": keras.applications.mobilenet_v2,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from busi_utils.errors import StudyError
-from busi_utils.numbers import (
+from busi_utils.record.numbers import (
     read_metrics,
     read_table,
     read_verdicts,
@@ -18,7 +18,7 @@ from busi_utils.numbers import (
     record_verdict,
     save_table,
 )
-from busi_utils.paths import Workspace
+from busi_utils.workspace import Workspace
 
 
 @pytest.fixture

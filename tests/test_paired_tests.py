@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from test_metrics import predictions
 
-from busi_utils.metrics import metrics
-from busi_utils.paired_tests import (
+from busi_utils.stats.metrics import metrics
+from busi_utils.stats.paired_tests import (
     compare_all,
     delong,
     delong_covariance,

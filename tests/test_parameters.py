@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from small_notebooks import write_notebook
 
-from busi_utils.errors import StudyError
-from busi_utils.parameters import (
+from busi_report.parameters import (
     bind,
     check_known,
     declared_parameters,
     parse_overrides,
     read_parameter_file,
 )
-from busi_utils.paths import NOTEBOOKS
-from busi_utils.runner import find_notebooks
+from busi_report.runner import find_notebooks
+from busi_utils.errors import StudyError
+from busi_utils.workspace import NOTEBOOKS
 
 
 @pytest.fixture

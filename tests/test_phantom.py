@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from busi_utils.errors import StudyError
-from busi_utils.phantom import (
+from busi_phantom.fields import Grid, Tissue
+from busi_phantom.render import (
     SCANNERS,
     beamform,
     complex_noise,
@@ -13,7 +13,7 @@ from busi_utils.phantom import (
     render_phantoms,
     simulate_envelope,
 )
-from busi_utils.phantom_fields import Grid, Tissue
+from busi_utils.errors import StudyError
 
 COUNT = 24
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image, UnidentifiedImageError
 
+from busi_phantom.busi_layout import LEDGER_COLUMNS, write_phantom_dataset
+from busi_phantom.faults import BROKEN, TWINS, burn_marks
+from busi_phantom.render import render_phantoms
 from busi_utils.errors import StudyError
-from busi_utils.phantom import render_phantoms
-from busi_utils.phantom_dataset import LEDGER_COLUMNS, write_phantom_dataset
-from busi_utils.phantom_faults import BROKEN, TWINS, burn_marks
 
 COUNTS = {"benign": 18, "malignant": 8, "normal": 4}
 
@@ -229,7 +229,7 @@ def test_an_interrupted_rewriting_leaves_the_old_set(tmp_path, monkeypatch):
     def disk_full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("busi_utils.phantom_planting.png", disk_full)
+    monkeypatch.setattr("busi_phantom.planting.png", disk_full)
     with pytest.raises(StudyError, match="No space left"):
         write_phantom_dataset(folder, {"benign": 1}, seed=1)
     assert before == {p: p.read_bytes() for p in folder.rglob("*.png")}

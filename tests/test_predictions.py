@@ -6,9 +6,8 @@ import pytest
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
-from busi_utils.fileio import write_csv
-from busi_utils.paths import Workspace
-from busi_utils.predictions import COLUMNS, out_of_fold
+from busi_utils.study.predictions import COLUMNS, out_of_fold
+from busi_utils.workspace import Workspace, write_csv
 
 CELL = ("busi", "clean", "mobilenetv2", "tuned")
 

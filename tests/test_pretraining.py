@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from busi_phantom.render import render_phantoms
 from busi_utils import CLASSES
-from busi_utils.images import letterbox
+from busi_utils.audit.images import letterbox
 from busi_utils.models import backbone_of, to_input
-from busi_utils.phantom import render_phantoms
-from busi_utils.pretraining import SHIPPED, phantom_weights
-from busi_utils.simple_classifiers import logistic_on_features
-from busi_utils.weights import RANDOM, load_backbone
+from busi_utils.training.classifiers import logistic_on_features
+from busi_utils.training.pretraining import SHIPPED, phantom_weights
+from busi_utils.training.weights import RANDOM, load_backbone
 
 N = 120
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_utils import products
-from busi_utils.cells import Cell, grid, prediction_table, save_cell
+from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
-from busi_utils.folds import save_folds
-from busi_utils.paths import Workspace
-from busi_utils.products import Product, missing_tables, read_products, run_products
-from busi_utils.study import Study
+from busi_utils.study import image_tables as products
+from busi_utils.study.cells import Cell, grid, prediction_table, save_cell
+from busi_utils.study.image_tables import Product, missing_tables, read_products, run_products
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 
 NAMES = [f"benign ({k})" for k in range(10)]
 CELLS = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [0])
@@ -31,7 +31,7 @@ def study(tmp_path, monkeypatch) -> Study:
         _train(study, cell)
     monkeypatch.setattr(products, "run_alone", lambda function, *arguments: function(*arguments))
     stand_ins = lambda study, cells: ((cell, cell.fold) for cell in cells)  # noqa: E731
-    monkeypatch.setattr("busi_utils.cell_training.trained_networks", stand_ins)
+    monkeypatch.setattr("busi_utils.study.cell_training.trained_networks", stand_ins)
     return study
 
 

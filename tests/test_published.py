@@ -2,10 +2,10 @@ import pandas as pd
 import pytest
 from small_busi import small_images, write_small_busi
 
-from busi_utils import published
+from busi_utils.audit import published
+from busi_utils.audit.images import pixel_sha256
+from busi_utils.audit.published import check_lists, facts_of, read_published, write_published
 from busi_utils.errors import StudyError
-from busi_utils.images import pixel_sha256
-from busi_utils.published import check_lists, facts_of, read_published, write_published
 
 
 def test_the_committed_facts_agree_with_the_publications():

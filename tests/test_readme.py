@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from busi_report.readme import BEGIN, END, README, headline_block, update_readme
 from busi_utils.errors import StudyError
-from busi_utils.numbers import record_metrics, record_verdict
-from busi_utils.paths import REPOSITORY, Workspace
-from busi_utils.readme import BEGIN, END, README, headline_block, update_readme
+from busi_utils.record.numbers import record_metrics, record_verdict
+from busi_utils.workspace import REPOSITORY, Workspace
 
 ROW = {
     "accuracy": 0.7512,

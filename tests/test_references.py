@@ -4,17 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_utils import CLASSES, references
-from busi_utils import simple_classifiers as classifiers
-from busi_utils.cells import grid
+from busi_utils import CLASSES
+from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
-from busi_utils.folds import save_folds
-from busi_utils.metrics import encode
-from busi_utils.paths import Workspace
 from busi_utils.recipes import CHANGES
-from busi_utils.references import learning_curve_cells, reference_cells, run_references
-from busi_utils.study import Study
-from busi_utils.summaries import read_row, summarise
+from busi_utils.stats.metrics import encode
+from busi_utils.study import baselines as references
+from busi_utils.study.baselines import learning_curve_cells, reference_cells, run_references
+from busi_utils.study.cells import grid
+from busi_utils.study.rows import read_row, summarise
+from busi_utils.study.study import Study
+from busi_utils.training import classifiers
+from busi_utils.workspace import Workspace
 
 N = 90
 

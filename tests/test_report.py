@@ -11,15 +11,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from busi_utils import report
-from busi_utils.claims import CLAIMS, OPEN, claim_table
+from busi_report import report
+from busi_report.pandoc import check_offline
+from busi_report.parts import escape, pipe_table
+from busi_report.report import BANNER, TEMPLATE, build_report, fill
 from busi_utils.errors import StudyError
-from busi_utils.figures import save_figure, use_theme
-from busi_utils.numbers import read_metrics, record_metrics, record_verdict, save_table
-from busi_utils.pandoc import check_offline
-from busi_utils.paths import REPOSITORY, Workspace
-from busi_utils.report import BANNER, TEMPLATE, build_report, fill
-from busi_utils.report_parts import escape, pipe_table
+from busi_utils.plots.theme import save_figure, use_theme
+from busi_utils.record.claims import CLAIMS, OPEN, claim_table
+from busi_utils.record.numbers import read_metrics, record_metrics, record_verdict, save_table
+from busi_utils.workspace import REPOSITORY, Workspace
 
 SMALL = """---
 title: A small report

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_metrics import predictions
 
-from busi_utils.bootstrap import bootstrap_metrics, resampled_weights
-from busi_utils.calibration import risk_coverage
-from busi_utils.resampling import (
+from busi_utils.stats.bootstrap import bootstrap_metrics, resampled_weights
+from busi_utils.stats.calibration import risk_coverage
+from busi_utils.stats.resampling import (
     as_line,
     bootstrap_means,
     bootstrap_ratios,

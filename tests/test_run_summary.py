@@ -1,9 +1,8 @@
 """What training took counts trained networks only."""
 
-from busi_utils.cells import Cell
-from busi_utils.fileio import write_json
-from busi_utils.paths import Workspace
-from busi_utils.run_summary import training_summary
+from busi_report.report import training_summary
+from busi_utils.study.cells import Cell
+from busi_utils.workspace import Workspace, write_json
 
 
 def test_classifiers_without_a_trained_network_are_left_out(tmp_path):

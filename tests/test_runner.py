@@ -14,16 +14,10 @@ import nbformat
 import pytest
 from small_notebooks import write_notebook
 
+from busi_report.notebook_files import clean_notebook, keep_outputs, machine_folders, render_pages
+from busi_report.runner import CellFailure, Run, find_notebooks, run_notebooks
 from busi_utils.errors import StudyError
-from busi_utils.locks import locked
-from busi_utils.notebook_files import (
-    clean_notebook,
-    keep_outputs,
-    machine_folders,
-    render_pages,
-)
-from busi_utils.paths import REPOSITORY, Workspace
-from busi_utils.runner import CellFailure, Run, find_notebooks, run_notebooks
+from busi_utils.workspace import REPOSITORY, Workspace, locked
 
 CODE = "from pathlib import Path\nprint(epochs, seeds, Path.cwd().name, Path.home(), workspace)"
 
@@ -149,7 +143,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import busi_utils.paths
-busi_utils.paths.NOTEBOOKS = Path(sys.argv[1])
+busi_utils.workspace.NOTEBOOKS = Path(sys.argv[1])
 from busi_utils.__main__ import main
 sys.exit(main(["run", "--parameters", sys.argv[1] + "/own.yaml", "--workspace", sys.argv[2]]))
 """

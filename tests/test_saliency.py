@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from busi_utils.heads import Network
-from busi_utils.inference import predict
+from busi_utils.analysis.saliency import Looking
 from busi_utils.models import RAW, UNIT
-from busi_utils.saliency import Looking
+from busi_utils.training.heads import Network
+from busi_utils.training.inference import predict
 
 RNG = np.random.default_rng(3)
 IMAGES = RNG.integers(1, 255, (5, 28, 28), dtype=np.uint8)

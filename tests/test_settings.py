@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from busi_utils.__main__ import _parser, main
-from busi_utils.datasets import DATA_VARIABLES
+from busi_report.__main__ import _parser, main
+from busi_report.settings import settings_from
+from busi_utils.audit.datasets import DATA_VARIABLES
 from busi_utils.errors import StudyError
-from busi_utils.paths import REPOSITORY
-from busi_utils.settings import settings_from
+from busi_utils.workspace import REPOSITORY
 
 
 @pytest.fixture(autouse=True)

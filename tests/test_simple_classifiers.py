@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_utils import simple_classifiers as classifiers
-from busi_utils.metrics import metrics
+from busi_utils.stats.metrics import metrics
+from busi_utils.training import classifiers
 
 
 def clusters(n, seed, apart=2.0, width=8):

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 from small_busi import COUNTS, write_small_busi
 
+from busi_utils.audit.sources import find_images, image_stem_of_mask, natural_key
 from busi_utils.errors import StudyError
-from busi_utils.sources import find_images, image_stem_of_mask, natural_key
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_utils import splits
-from busi_utils.cells import grid, prediction_table, save_cell
-from busi_utils.folds import save_folds
-from busi_utils.paths import Workspace
-from busi_utils.study import Study
+from busi_utils.analysis import split_effects as splits
+from busi_utils.audit.folds import save_folds
+from busi_utils.study.cells import grid, prediction_table, save_cell
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 
 N = 100
 NAMES = np.array([f"benign ({k})" for k in range(N)])

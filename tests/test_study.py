@@ -14,7 +14,10 @@ import psutil
 import pytest
 
 from busi_utils import recipes
-from busi_utils.cells import (
+from busi_utils.audit.folds import save_folds
+from busi_utils.errors import StudyError
+from busi_utils.recipes import ORIGINAL
+from busi_utils.study.cells import (
     Cell,
     config_hash,
     grid,
@@ -23,12 +26,9 @@ from busi_utils.cells import (
     prediction_table,
     save_cell,
 )
-from busi_utils.errors import StudyError
-from busi_utils.execution import run_missing
-from busi_utils.folds import save_folds
-from busi_utils.paths import Workspace
-from busi_utils.recipes import ORIGINAL
-from busi_utils.study import Study, jobs_of
+from busi_utils.study.execution import run_missing
+from busi_utils.study.study import Study, jobs_of
+from busi_utils.workspace import Workspace
 
 FOLDS = pd.DataFrame(
     {"image_id": [f"benign ({k})" for k in range(10)], "label": "benign", "group": range(10)}
@@ -84,7 +84,7 @@ def test_training_without_images_is_refused(tmp_path):
     MANIFEST.to_csv(workspace.manifest("phantom"), index=False)
     study = Study("phantom", workspace)
     object.__setattr__(study, "manifest", MANIFEST)
-    from busi_utils.cell_training import train_cell
+    from busi_utils.study.cell_training import train_cell
 
     with pytest.raises(StudyError, match=r"no images were named.*BUSI_DATA"):
         train_cell(study, CELL)
@@ -121,9 +121,9 @@ def _start(workspace: Path, data: Path, cache: Path) -> subprocess.Popen:
 
 
 def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
-    from busi_utils.checkpoints import load_state, save_state
-    from busi_utils.phantom_dataset import write_phantom_dataset
-    from busi_utils.prepare import prepare_data
+    from busi_phantom.busi_layout import write_phantom_dataset
+    from busi_utils.audit.preparation import prepare_data
+    from busi_utils.training.checkpoints import load_state, save_state
 
     data = tmp_path / "data"
     write_phantom_dataset(data, {"benign": 20, "malignant": 14, "normal": 12}, seed=5)
@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
 
 
 def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):
-    from busi_utils.locks import locked
+    from busi_utils.workspace import locked
 
     workspace = Workspace(tmp_path)
     study = Study("phantom", workspace)
@@ -171,7 +171,7 @@ def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):
 
 
 def test_the_plan_tells_the_time_of_cells_alike(tmp_path):
-    from busi_utils.planning import plan
+    from busi_utils.study.study import plan
 
     workspace = Workspace(tmp_path)
     table = prediction_table(["benign (1)"], ["benign"], pd.DataFrame([[0.1, 0.7, 0.2]]).to_numpy())

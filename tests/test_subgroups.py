@@ -6,18 +6,13 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, recall_score
 
-from busi_utils import CLASSES, subgroups
+from busi_utils import CLASSES
+from busi_utils.analysis import subgroups
+from busi_utils.analysis.subgroups import EVERY, FEWEST, lesion_shapes, shapes_of, subgroup_tables
 from busi_utils.errors import StudyError
-from busi_utils.paths import Workspace
-from busi_utils.predictions import OutOfFold
-from busi_utils.study import Study
-from busi_utils.subgroups import (
-    EVERY,
-    FEWEST,
-    lesion_shapes,
-    shapes_of,
-    subgroup_tables,
-)
+from busi_utils.study.predictions import OutOfFold
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 
 N = 300
 RNG = np.random.default_rng(4)

@@ -8,15 +8,15 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from busi_utils import CLASSES
-from busi_utils.baseline import MOMENTUM, REPORTED_INTERVAL, stale_statistics
-from busi_utils.baseline_verdicts import verdicts
-from busi_utils.cells import Cell, prediction_table, save_cell
+from busi_utils.analysis.reported import MOMENTUM, REPORTED_INTERVAL, stale_statistics
+from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
-from busi_utils.folds import save_folds
 from busi_utils.models import build_backbone
-from busi_utils.paths import Workspace
-from busi_utils.study import Study
-from busi_utils.summaries import accuracy_by_seed, confusion, difference, read_row, summarise
+from busi_utils.record.baseline_verdicts import verdicts
+from busi_utils.study.cells import Cell, prediction_table, save_cell
+from busi_utils.study.rows import accuracy_by_seed, confusion, difference, read_row, summarise
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 
 RNG = np.random.default_rng(8)
 

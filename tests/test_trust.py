@@ -8,12 +8,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from busi_utils import attention, attention_analysis, robustness
-from busi_utils.bootstrap import percentile_intervals
-from busi_utils.cells import grid, prediction_table, save_cell
-from busi_utils.corruptions import CORRUPTIONS
-from busi_utils.external import ExternalData
-from busi_utils.external_analysis import (
+from busi_utils.analysis import attention, robustness
+from busi_utils.analysis import attention_measures as attention_analysis
+from busi_utils.analysis.damage import CORRUPTIONS
+from busi_utils.analysis.external import ExternalData
+from busi_utils.analysis.external_measures import (
     binary_replicates,
     by_stratum,
     calibration_slope,
@@ -21,10 +20,12 @@ from busi_utils.external_analysis import (
     malignancy,
     readers_auc,
 )
-from busi_utils.external_variants import Variant
-from busi_utils.paths import Workspace
-from busi_utils.resampling import bootstrap_means
-from busi_utils.study import Study
+from busi_utils.analysis.external_variants import Variant
+from busi_utils.stats.bootstrap import percentile_intervals
+from busi_utils.stats.resampling import bootstrap_means
+from busi_utils.study.cells import grid, prediction_table, save_cell
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 
 RNG = np.random.default_rng(5)
 
@@ -190,7 +191,7 @@ def test_the_readers_category_is_judged_like_a_score():
 def test_averaged_weights_are_the_means_over_all_networks(monkeypatch):
     import tensorflow as tf
 
-    from busi_utils import cell_training
+    from busi_utils.study import cell_training
 
     kernel, state = tf.Variable([0.0, 0.0]), tf.Variable([0], dtype=tf.uint32)
     network = SimpleNamespace(top=SimpleNamespace(variables=[kernel, state]))

@@ -1,0 +1,1 @@
+"""The command line, the notebook runner and the builder of the report."""

@@ -1,0 +1,181 @@
+"""The commands behind the Makefile: ``python -m busi_report <command>``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from busi_utils.errors import StudyError
+
+if TYPE_CHECKING:
+    from busi_report.settings import Settings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from busi_report.settings import settings_from
+
+    _run_notebooks(arguments, settings_from(arguments))
+
+
+def _run_notebooks(arguments: argparse.Namespace, settings: Settings) -> None:
+    from busi_report.notebook_files import keep_outputs, render_pages
+    from busi_report.runner import Run, run_notebooks
+    from busi_utils.record.numbers import record_metrics
+    from busi_utils.workspace import NOTEBOOKS
+
+    print(settings.headline, flush=True)
+    run = Run(
+        workspace=settings.workspace,
+        values=settings.values,
+        where=settings.where,
+        only=arguments.only,
+        timeout_s=arguments.timeout or settings.timeout_s,
+    )
+    executed = run_notebooks(run)
+    places = ("data", "weights", "tables", "workspace")  # folders of this machine
+    shown = {k: v for k, v in settings.values.items() if k not in places}
+    record_metrics("run", {"dataset": settings.dataset, "parameters": shown}, settings.workspace)
+    render_pages(executed, settings.workspace)
+    if arguments.keep_outputs:
+        for path in executed:
+            keep_outputs(path, NOTEBOOKS / path.name)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from busi_report.readme import update_readme
+    from busi_report.report import build_report
+    from busi_report.settings import settings_from
+    from busi_utils.workspace import REPOSITORY
+
+    settings = settings_from(arguments)
+    if not arguments.build_only:
+        _run_notebooks(arguments, settings)
+    for path in build_report(settings.workspace, settings.dataset):
+        print(f"Report: {path}")
+    if settings.workspace.root == REPOSITORY:
+        update_readme(settings.workspace)
+
+
+def _study(arguments: argparse.Namespace) -> None:
+    from busi_utils.audit.cohorts import COHORTS
+    from busi_utils.audit.datasets import sources_of
+    from busi_utils.recipes import recipe_of
+    from busi_utils.study.cells import grid
+    from busi_utils.study.execution import run_missing
+    from busi_utils.study.study import Study
+    from busi_utils.workspace import workspace_for
+
+    for cohort in arguments.cohorts:
+        if cohort not in COHORTS:
+            raise StudyError(f"There is no cohort '{cohort}'; there are: {', '.join(COHORTS)}.")
+    for recipe in arguments.recipes:
+        recipe_of(recipe)
+    dataset = arguments.dataset
+    study = Study(
+        dataset,
+        workspace_for(dataset, arguments.workspace),
+        sources_of(dataset, arguments.data),
+        arguments.weights,
+        arguments.size or _published_size(dataset),
+    )
+    axes = (arguments.cohorts, arguments.models, arguments.recipes, arguments.seeds)
+    cells = grid(dataset, *axes)
+    print(f"{dataset}: {' x '.join(str(list(axis)) for axis in axes)} x 5 folds", flush=True)
+    run_missing(study, cells, arguments.jobs, scheduler=arguments.scheduler)
+
+
+def _published_size(dataset: str) -> int:
+    from busi_report.parameters import parameter_file, read_parameter_file
+
+    name = "demo" if dataset == "phantom" else "busi"
+    return read_parameter_file(parameter_file(name))["image_size"]
+
+
+def _pretrain(arguments: argparse.Namespace) -> None:
+    from busi_utils.models import backbone_of
+    from busi_utils.study.execution import run_alone
+    from busi_utils.training.pretraining import SHIPPED, pretrain
+
+    for model in arguments.models:
+        backbone_of(model)
+        path = SHIPPED / f"{model}.weights.h5"
+        run_alone(pretrain, model, path)
+        print(f"Weights learnt from phantoms: {path}")
+
+
+def _download(arguments: argparse.Namespace) -> None:
+    from busi_utils.audit.download import download_busi
+
+    folder = Path(download_busi(arguments.folder))
+    print(f"BUSI is in {folder}: run 'make report DATA={folder}'.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m busi_report", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    places = argparse.ArgumentParser(add_help=False)
+    places.add_argument("--data", default="", help="BUSI folder, or name=folder,name=folder")
+    places.add_argument("--weights", default="", help="folder of ImageNet weights")
+    places.add_argument("--workspace", default="", help="folder that receives what is made")
+    shared = argparse.ArgumentParser(add_help=False, parents=[places])
+    shared.add_argument("--parameters", default="", help="demo, busi or a .yaml file")
+    shared.add_argument("--set", default="", help="overrides: 'epochs=5 seeds=[0, 1]'")
+    shared.add_argument("--only", default="", help="number of the one notebook to run")
+    shared.add_argument("--timeout", type=int, default=0, help="seconds that one cell may take")
+    shared.add_argument("--keep-outputs", action="store_true", help="store outputs in notebooks/")
+    run = commands.add_parser("run", parents=[shared], help="execute the notebooks")
+    run.set_defaults(call=_run)
+    report = commands.add_parser("report", parents=[shared], help="notebooks, then the report")
+    report.add_argument("--build-only", action="store_true", help="only build from what is there")
+    report.set_defaults(call=_report)
+    study = commands.add_parser("study", parents=[places], help="train the missing cells of a grid")
+    study.add_argument("--dataset", default="busi", help="busi or phantom")
+    study.add_argument("--cohorts", nargs="+", default=["clean"])
+    study.add_argument("--models", nargs="+", default=["mobilenetv2"])
+    study.add_argument("--recipes", nargs="+", default=["original"])
+    study.add_argument("--seeds", nargs="+", type=int, default=[0])
+    study.add_argument(
+        "--size", type=int, default=0, help="side of the input in pixels; default as published"
+    )
+    study.add_argument("--jobs", type=int, default=1, help="training processes at a time")
+    study.add_argument("--scheduler", default="", help="Dask scheduler, tcp://host:8786")
+    study.set_defaults(call=_study)
+    pretrain = commands.add_parser("pretrain", help="learn the demonstration's starting weights")
+    pretrain.add_argument("models", nargs="*", default=["mobilenetv2", "mobilenetv3_small"])
+    pretrain.set_defaults(call=_pretrain)
+    download = commands.add_parser("download", help="fetch BUSI from its official source")
+    download.add_argument("folder", help="where to put it")
+    download.set_defaults(call=_download)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 success, 1 a cell failed, 2 something the user can mend, 130 Ctrl-C."""
+    from busi_report.runner import CellFailure
+
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.call(arguments)
+    except StudyError as error:
+        print(f"Stopped: {error}", file=sys.stderr)
+        return 2
+    except CellFailure as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nStopped by Ctrl-C. Finished work is kept; the next run goes on where this stopped.",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

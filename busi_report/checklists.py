@@ -1,0 +1,99 @@
+"""Reporting checklists: read, checked, and tied to the sections that they point at."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pandas as pd
+import yaml
+
+from busi_utils.errors import StudyError
+from busi_utils.workspace import NOTEBOOKS, REPOSITORY
+
+FOLDER = REPOSITORY / "report" / "checklists"
+CHECKLISTS = {"claim_2024": "CLAIM 2024", "tripod_ai": "TRIPOD+AI", "stard_ai": "STARD-AI"}
+STATUSES = ("reported", "partly", "not applicable", "not done")
+COLUMNS = ["item", "topic", "status", "where", "note"]
+
+
+def read_checklist(name: str) -> pd.DataFrame:
+    """Return ``report/checklists/<name>.yaml``, columns `COLUMNS` (str), in the order of the file.
+
+    Raises
+    ------
+    StudyError
+        If the file is no list of complete items, or an item repeats a number, has an unknown
+        status, is called reported without a place, or falls short without a note.
+    """
+    path = FOLDER / f"{name}.yaml"
+    try:
+        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise StudyError(f"{path} cannot be read ({why}): restore or correct it.") from error
+    if not isinstance(rows, list) or not rows:
+        raise StudyError(f"{path} is no list of items: restore it.")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or set(row) != set(COLUMNS):
+            raise StudyError(f"{path}: entry {number} has not exactly the keys {COLUMNS}; mend it.")
+    table = pd.DataFrame(rows, columns=COLUMNS).fillna("").astype(str)
+    short, empty = table["status"] != "reported", table == ""
+    faults = {
+        "bears a number that is used twice": table["item"].duplicated(),
+        "has no topic": empty["topic"],
+        f"has a status other than {', '.join(STATUSES)}": ~table["status"].isin(STATUSES),
+        "does not say where": table["status"].isin(["reported", "partly"]) & empty["where"],
+        "falls short and has no note that says why": short & empty["note"],
+    }
+    for fault, at_fault in faults.items():
+        if at_fault.any():
+            raise StudyError(f"{path}: item {table['item'][at_fault].iloc[0]} {fault}; correct it.")
+    return table
+
+
+def checklist_table(name: str) -> pd.DataFrame:
+    """Return a checklist for the report: ``item, topic, status, evidence`` (place, then note)."""
+    table = read_checklist(name)
+    evidence = table[["where", "note"]].agg(lambda pair: " – ".join(filter(None, pair)), axis=1)
+    return table[["item", "topic", "status"]].assign(evidence=evidence)
+
+
+def status_counts() -> pd.DataFrame:
+    """Return how many items have each status: ``checklist, items`` and one column a status."""
+    statuses = pd.concat({t: read_checklist(name)["status"] for name, t in CHECKLISTS.items()})
+    table = statuses.groupby(level=0, sort=False).value_counts().unstack(fill_value=0)
+    table = table.reindex(index=CHECKLISTS.values(), columns=STATUSES, fill_value=0)
+    return table.assign(items=table.sum(axis=1)).rename_axis("checklist").reset_index()
+
+
+def missing_places(template_text: str) -> list[str]:
+    """Return every place that a checklist names and that does not exist, with list and item.
+
+    A place is a heading of the report's template, a file of the repository, or a heading within
+    one: ``notebook 03, <heading>`` or ``README.md, <heading>``. Several are separated by ``; ``.
+    """
+    own = _headings(template_text)
+    return [
+        f"{name}, item {row.item}: {place}"
+        for name in CHECKLISTS
+        for row in read_checklist(name).itertuples()
+        for place in filter(None, row.where.split("; "))
+        if place not in own and not _exists(place)
+    ]
+
+
+def _exists(place: str) -> bool:
+    document, _, heading = place.partition(", ")
+    if number := re.fullmatch(r"notebook (\d\d)", document):
+        files = list(NOTEBOOKS.glob(f"{number[1]}_*.ipynb"))
+        cells = [cell for path in files for cell in json.loads(path.read_bytes())["cells"]]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    else:
+        files = [path for path in [REPOSITORY / document] if path.is_file()]
+        text = "".join(path.read_text(encoding="utf-8") for path in files)
+    return bool(files) and (not heading or heading in _headings(text))
+
+
+def _headings(markdown: str) -> set[str]:
+    return set(re.findall(r"^#+ (.+?)(?: \{[^}]*\})?$", markdown, flags=re.MULTILINE))

@@ -1,0 +1,218 @@
+"""The report: one template, filled with recorded numbers, as a web page and as a PDF."""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import typst
+
+from busi_report.pandoc import CSS, pandoc
+from busi_report.parts import PANDOC_COLUMNS, Parts
+from busi_utils.errors import StudyError
+from busi_utils.recipes import RECIPES
+from busi_utils.record import formats
+from busi_utils.record.numbers import read_metrics, record_metrics
+from busi_utils.workspace import REPOSITORY, Workspace, atomic_path, write_text
+
+TEMPLATE = REPOSITORY / "report" / "report.md"
+BIBLIOGRAPHY = REPOSITORY / "report" / "references.bib"
+PAGE = REPOSITORY / "report" / "page.typ"
+BANNER = "Demonstration on synthetic phantoms: no number here says anything about patients."
+_SOURCE = "markdown+table_attributes"
+
+
+def build_report(
+    workspace: Workspace, dataset: str, template: Path = TEMPLATE
+) -> tuple[Path, Path]:
+    """Fill the template and write ``report/report.html`` and ``report/report.pdf``.
+
+    The page holds its images, style and formulas itself; the PDF embeds its fonts, and both are
+    byte-identical when nothing has changed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose metrics, tables and figures are shown, and which receives the report.
+    dataset : str
+        ``phantom`` puts a banner on the page and on every sheet.
+    template : Path
+        Jinja2 and Markdown.
+
+    Returns
+    -------
+    tuple of Path
+        HTML and PDF.
+
+    Raises
+    ------
+    StudyError
+        If a placeholder cannot be filled (it is named, with its line), a figure, table or citation
+        is missing, or the numbers come from another data set.
+    """
+    _check_origin(read_metrics(workspace), dataset, workspace)
+    if trained := training_summary(dataset, workspace):
+        record_metrics("training", trained, workspace)
+    metrics = read_metrics(workspace)
+    html = _to_html(fill(template, metrics, workspace, dataset, raster=True), workspace, dataset)
+    pdf = _to_pdf(fill(template, metrics, workspace, dataset, raster=False), workspace, dataset)
+    page, sheets = workspace.report / "report.html", workspace.report / "report.pdf"
+    write_text(page, html)
+    with atomic_path(sheets) as path:
+        path.write_bytes(pdf)
+    return page, sheets
+
+
+def fill(
+    template: Path, metrics: dict[str, Any], workspace: Workspace, dataset: str, raster: bool
+) -> str:
+    """Return the template as Markdown with every placeholder filled and every part numbered.
+
+    Raises
+    ------
+    StudyError
+        Names the placeholder and the line of the template.
+    """
+    known = None
+    for _ in range(2):
+        parts = Parts(workspace, dataset, raster, known)
+        text = _render(template, metrics, parts)
+        known = parts.given
+    return text
+
+
+def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        comment_start_string="{##",  # Markdown writes identifiers as {#name}
+        comment_end_string="##}",
+        autoescape=False,  # the output is Markdown, not HTML
+    )
+    environment.filters |= {
+        "pct": formats.pct,
+        "points": formats.points,
+        "count": formats.count,
+        "decimal": formats.decimal,
+        "ci": formats.ci,
+        "points_ci": formats.points_ci,
+        "signed": formats.signed,
+    }
+    environment.globals |= {
+        "figure": parts.figure,
+        "table": parts.table,
+        "rows": parts.rows,
+        "ref": parts.ref,
+        "has": parts.has,
+        "dataset": parts.dataset,
+        "phantom": parts.dataset == "phantom",
+    }
+    try:
+        return environment.get_template(template.name).render(metrics)
+    except jinja2.TemplateSyntaxError as error:
+        raise StudyError(f"{template.name}, line {error.lineno}: {error.message}.") from error
+    except (jinja2.UndefinedError, StudyError, TypeError, ValueError) as error:
+        raise StudyError(_where(template, error)) from error
+
+
+def _where(template: Path, error: Exception) -> str:
+    """Say which placeholder of which line could not be filled, and why."""
+    frames = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == template
+    ]
+    line = frames[-1] if frames else 0
+    source = template.read_text(encoding="utf-8").splitlines()
+    shown = source[line - 1].strip() if line else ""
+    holders = re.findall(r"{[{%].*?[%}]}", shown) or [shown]
+    missing = re.search(r"'([^']+)'(?: is undefined)?$", str(error).rstrip("."))
+    named = [text for text in holders if missing and missing.group(1) in text] or holders
+    return (
+        f"{template.name}, line {line}: the placeholder {named[0]} cannot be filled "
+        f"({str(error).rstrip('.')}); run the notebook that records it or correct the template."
+    )
+
+
+def _check_origin(metrics: dict[str, Any], dataset: str, workspace: Workspace) -> None:
+    origin = metrics.get("run", {}).get("dataset", dataset)
+    if origin != dataset:
+        raise StudyError(
+            f"The numbers in {workspace.metrics} come from '{origin}', not from '{dataset}': run "
+            "the notebooks again or name another WORKSPACE."
+        )
+
+
+def _options() -> list[str]:
+    return [
+        "--citeproc",
+        f"--bibliography={BIBLIOGRAPHY}",
+        "--metadata=link-citations:true",
+        "--metadata=lang:en-GB",
+        f"--columns={PANDOC_COLUMNS}",
+    ]
+
+
+def _to_html(text: str, workspace: Workspace, dataset: str) -> str:
+    options = [*_options(), "--mathml", "--toc", "--toc-depth=2", f"--css={CSS}"]
+    if dataset == "phantom":
+        options.append(f'--variable=include-before:<div class="banner" role="note">{BANNER}</div>')
+    return pandoc(text, source=_SOURCE, target="html", folder=workspace.root, options=options)
+
+
+def _to_pdf(text: str, workspace: Workspace, dataset: str) -> bytes:
+    options = [*_options(), f"--template={PAGE}"]
+    if dataset == "phantom":
+        options.append(f"--variable=banner:{BANNER}")
+    document = pandoc(
+        text, source=_SOURCE, target="typst-citations", folder=workspace.root, options=options
+    )
+    # The figures are set in DejaVu Sans, which matplotlib brings along.
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    try:
+        return typst.compile(
+            document.encode(),
+            root=str(workspace.root),
+            font_paths=[str(fonts)],
+            ignore_system_fonts=True,
+            timestamp=0,
+        )
+    except Exception as error:  # typst raises its own class, RuntimeError in older versions
+        raise StudyError(f"typst could not set the PDF: {error}") from error
+
+
+def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
+    """Summarise the run records of every network trained on a data set, for the report.
+
+    Returns
+    -------
+    dict
+        ``cells`` (networks trained), ``minutes`` (sum over cells, frozen parts included), and as
+        comma-separated text ``processors``, ``inits`` and the versions ``python``, ``tensorflow``,
+        ``keras``. Empty if nothing has been trained.
+    """
+    paths = sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
+    every_record = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    records = [r for r in every_record if r["recipe"] in RECIPES]
+    if not records:
+        return {}
+
+    def every(values: Any) -> str:
+        return ", ".join(sorted({str(value) for value in values}))
+
+    return {
+        "cells": len(records),
+        "minutes": sum(r["seconds"] + r["seconds_frozen_part"] for r in records) / 60,
+        "processors": every(record["processor"] for record in records),
+        "inits": every(record["init"] for record in records),
+        "python": every(record["python"] for record in records),
+        "tensorflow": every(record["versions"]["tensorflow"] for record in records),
+        "keras": every(record["versions"]["keras"] for record in records),
+    }

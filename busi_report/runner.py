@@ -1,0 +1,212 @@
+"""Executes the notebooks in order; one line of progress per notebook and cell, a log for each."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from busi_report.kernels import logged_kernel_manager, own_kernel
+from busi_report.notebook_files import cell_titles, clean_notebook, machine_folders
+from busi_report.parameters import bind, check_known, declared_parameters
+from busi_utils.errors import StudyError
+from busi_utils.workspace import NOTEBOOKS, Workspace, locked
+
+CELL_TIMEOUT_S = 6 * 3600
+_START_TIMEOUT_S = 300  # a kernel on a busy machine
+_MESSAGE_TIMEOUT_S = 120  # the last outputs of a cell on a busy machine
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class CellFailure(Exception):
+    """A notebook stopped at a cell; the text says which, where and why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run needs to know.
+
+    Attributes
+    ----------
+    workspace : Workspace
+        Receives ``report/runs/<notebook>.ipynb`` and ``.log``.
+    values : Mapping
+        Parameters from file and command line; each notebook gets those that it declares.
+    where : str
+        Where they came from, for messages.
+    folder : Path
+        Holds the notebooks, ``[0-9][0-9]_*.ipynb``.
+    only : str
+        Leading digits of the one notebook to run; empty: all.
+    timeout_s : int
+        Seconds that one cell may take.
+    """
+
+    workspace: Workspace
+    values: Mapping[str, Any]
+    where: str = "parameters"
+    folder: Path = NOTEBOOKS
+    only: str = ""
+    timeout_s: int = CELL_TIMEOUT_S
+
+    @property
+    def executed(self) -> Path:
+        return self.workspace.report / "runs"
+
+
+def find_notebooks(folder: Path, only: str = "") -> list[Path]:
+    """Return the study's notebooks in order, or the one whose name starts with ``only``.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+    """
+    every = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not every:
+        raise StudyError(f"There are no notebooks in {folder}: restore them.")
+    chosen = [path for path in every if path.name.startswith(only)]
+    if len(chosen) != 1 and only:
+        names = ", ".join(path.stem for path in every)
+        raise StudyError(f"ONLY={only} names no single notebook; there are: {names}.")
+    return chosen
+
+
+def run_notebooks(run: Run, out: TextIO | None = None) -> list[Path]:
+    """Execute the notebooks of a run, and return the executed copies.
+
+    Parameters are checked against all notebooks first, so that nothing starts that cannot end.
+
+    Parameters
+    ----------
+    run : Run
+        What to execute.
+    out : text stream, optional
+        Receives the lines of progress; standard output if None.
+
+    Raises
+    ------
+    StudyError
+        A wrong parameter, or another run at work in the workspace.
+    CellFailure
+        A cell raised, timed out, or its kernel died; the half-run notebook is kept.
+    """
+    out = out or sys.stdout
+    chosen = find_notebooks(run.folder, run.only)
+    every = {path: declared_parameters(path) for path in find_notebooks(run.folder)}
+    check_known(run.values, {name for one in every.values() for name in one}, run.where)
+    bound = {path: bind(declared, run.values) for path, declared in every.items()}
+    done = []
+    with locked(run.workspace, "run", wait_s=0):
+        for number, path in enumerate(chosen, start=1):
+            print(f"[{number}/{len(chosen)}] {path.stem}", file=out, flush=True)
+            changed = {k: v for k, v in bound[path].items() if v != every[path][k].default}
+            done.append(_execute(path, changed, run, out))
+    return done
+
+
+def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> Path:
+    import papermill  # takes a second, which `--help` need not wait for
+
+    target = run.executed / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    start = time.perf_counter()
+    with open(target.with_suffix(".log"), "w", encoding="utf-8") as log, own_kernel() as config:
+        progress = _Progress(out, log)
+        try:
+            papermill.execute_notebook(
+                path,
+                target,
+                parameters,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                cwd=path.parent,
+                start_timeout=_START_TIMEOUT_S,
+                execution_timeout=run.timeout_s,
+                iopub_timeout=_MESSAGE_TIMEOUT_S,
+                stdout_file=log,
+                stderr_file=log,
+                on_notebook_start=progress.begin,
+                on_cell_execute=progress.start,
+                on_cell_executed=progress.end,
+                record_timing=False,
+                config=config,
+                kernel_manager_class=logged_kernel_manager(log),
+            )
+        except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+            if getattr(error, "ename", "") == "KeyboardInterrupt":
+                progress.stop("interrupted")
+                raise KeyboardInterrupt from None
+            progress.stop("failed")
+            raise _failure(path, progress.place, error, log, target) from None
+        except KeyboardInterrupt:
+            progress.stop("interrupted")
+            raise
+        finally:
+            if target.exists():
+                clean_notebook(target, machine_folders(run.workspace, parameters))
+    print(f"      {path.stem} done in {time.perf_counter() - start:.0f} s", file=out, flush=True)
+    return target
+
+
+class _Progress:
+    """Prints one line for each code cell, under the title of the heading above it."""
+
+    def __init__(self, out: TextIO, log: TextIO) -> None:
+        self._out, self._log = out, log
+        self._titles: list[str] = []
+        self._order: dict[int, int] = {}
+        self._start = 0.0
+        self._open = False
+        self.place = "before its first cell"
+
+    def begin(self, notebook: NotebookNode) -> None:
+        self._titles = cell_titles(notebook)
+        runs = [k for k, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source]
+        self._order = {index: number for number, index in enumerate(runs, start=1)}
+
+    def start(self, cell: NotebookNode, cell_index: int) -> None:
+        number = f"{self._order[cell_index]}/{len(self._order)}"
+        title = self._titles[cell_index]
+        self.place = f"in cell {number}, '{title}'"
+        self._start, self._open = time.perf_counter(), True
+        # The line is begun before the cell, so that a reader sees what is at work.
+        print(f"{number:>7}  {title} ... ", end="", file=self._out, flush=True)
+        print(f"\n--- cell {number}: {title}", file=self._log, flush=True)
+
+    def end(self, cell: NotebookNode, cell_index: int, execute_reply: Any) -> None:
+        if execute_reply["content"]["status"] == "ok":
+            self.stop(f"{time.perf_counter() - self._start:.1f} s")
+
+    def stop(self, how: str) -> None:
+        if self._open:
+            print(how, file=self._out, flush=True)
+            print(f"--- {how}", file=self._log, flush=True)
+            self._open = False
+
+
+def _failure(path: Path, place: str, error: Exception, log: TextIO, target: Path) -> CellFailure:
+    """Put place, traceback and the two files to look at into one message."""
+    traceback = _ANSI.sub("", "\n".join(getattr(error, "traceback", None) or [str(error)])).strip()
+    print(traceback, file=log)
+    name, value = getattr(error, "ename", ""), getattr(error, "evalue", "")
+    if name == "StudyError":
+        reason, traceback = value, ""
+    elif isinstance(error, CellTimeoutError):
+        reason, traceback = "the cell took longer than its time limit (TIMEOUT=<seconds>).", ""
+    elif isinstance(error, DeadKernelError):
+        reason, traceback = "the kernel died, most often for want of memory.", ""
+    else:
+        reason = f"{name}: {value}"
+    text = f"{path.stem} failed {place}: {reason}\nSee {target} and {log.name}."
+    return CellFailure(f"{traceback}\n{text}" if traceback else text)

@@ -1,0 +1,155 @@
+"""Compare what the audit found with a reference: published lists, or the phantom's ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from busi_utils.audit.duplicates import duplicate_groups
+from busi_utils.audit.published import facts_of
+
+TWINS = ("exact", "rescaled", "cropped", "brightness", "cross_class")
+MARKS = ("text", "calipers")
+
+
+def reference_of(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> pd.DataFrame:
+    """Return what is known of the images from elsewhere.
+
+    Images of a phantom source (it has a ``ledger.csv``) are described by its ledger, all others by
+    the published facts.
+
+    Returns
+    -------
+    pd.DataFrame
+        Indexed like ``manifest``: ``known`` (bool), ``group`` (str) and ``annotated`` (bool).
+    """
+    facts = facts_of(manifest)
+    reference = pd.DataFrame(
+        {
+            "known": facts["group"] != "",
+            "group": facts["group"],
+            "annotated": facts["annotation"] != "",
+        }
+    )
+    for name, folder in sources.items():
+        ledger = Path(folder) / "ledger.csv"
+        if ledger.is_file():
+            rows = manifest.index[manifest["source"] == name]
+            described = _from_ledger(
+                pd.read_csv(ledger, keep_default_na=False), manifest.loc[rows, "path"]
+            )
+            reference.loc[rows] = described.assign(group=name + described["group"]).to_numpy()
+    return reference.astype({"known": bool, "annotated": bool})
+
+
+def _from_ledger(ledger: pd.DataFrame, paths: pd.Series) -> pd.DataFrame:
+    """Return ``known``, ``group`` and ``annotated`` of a phantom source's images."""
+    stems = paths.map(lambda path: Path(path).stem)
+    position = {stem: number for number, stem in enumerate(stems)}
+    twins = ledger[ledger["fault"].isin(TWINS)]
+    pairs = pd.DataFrame(
+        {"i": twins["image_id"].map(position), "j": twins["twin_of"].map(position)}, dtype=int
+    )
+    groups = duplicate_groups(len(stems), pairs)
+    marked = set(ledger.loc[ledger["fault"].isin(MARKS), "image_id"])
+    return pd.DataFrame(
+        {"known": True, "group": groups.astype(str), "annotated": stems.isin(marked)},
+        index=paths.index,
+    )
+
+
+def pair_agreement(found: pd.Series, reference: pd.Series) -> dict[str, float]:
+    """Compare two groupings by the pairs of images that share a group.
+
+    Parameters
+    ----------
+    found, reference : pd.Series
+        Group of each image, same index.
+
+    Returns
+    -------
+    dict
+        ``found``, ``reference`` and ``common`` numbers of pairs; ``precision`` and ``recall`` in
+        [0, 1], absent where a denominator is zero.
+    """
+
+    def pairs(sizes: pd.Series) -> int:
+        return int((sizes * (sizes - 1) // 2).sum())
+
+    table = pd.DataFrame({"found": found, "reference": reference})
+    numbers = {
+        "found": pairs(table.groupby("found").size()),
+        "reference": pairs(table.groupby("reference").size()),
+        "common": pairs(table.groupby(["found", "reference"]).size()),
+    }
+    return numbers | _rates(numbers["common"], numbers["found"], numbers["reference"])
+
+
+def flag_agreement(found: pd.Series, reference: pd.Series) -> dict[str, float]:
+    """Compare two flags; the same fields as `pair_agreement`, counted in images."""
+    common = int((found & reference).sum())
+    numbers = {"found": int(found.sum()), "reference": int(reference.sum()), "common": common}
+    return numbers | _rates(common, numbers["found"], numbers["reference"])
+
+
+def _rates(common: int, found: int, reference: int) -> dict[str, float]:
+    rates = {"precision": (common, found), "recall": (common, reference)}
+    return {name: part / whole for name, (part, whole) in rates.items() if whole}
+
+
+def disagreeing_pairs(ids: pd.Series, found: pd.Series, reference: pd.Series) -> pd.DataFrame:
+    """List the pairs that only one of two groupings puts together.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``image_id_a``, ``image_id_b`` and ``only_in`` (``found`` or ``reference``).
+    """
+    rows = []
+    for name, one, other in (("found", found, reference), ("reference", reference, found)):
+        for _, members in ids.groupby(one, sort=False):
+            keys = members.index.to_numpy()
+            first, second = np.triu_indices(len(keys), 1)
+            rows += [
+                (ids[keys[i]], ids[keys[j]], name)
+                for i, j in zip(first, second, strict=True)
+                if other[keys[i]] != other[keys[j]]
+            ]
+    return pd.DataFrame(rows, columns=["image_id_a", "image_id_b", "only_in"])
+
+
+def in_words(values: Mapping[str, float]) -> str:
+    """Return an agreement (`pair_agreement`, `flag_agreement`) as one sentence."""
+    rates = [f"{name} {values[name]:.3f}" for name in ("precision", "recall") if name in values]
+    head = f"found {values['found']}, reference {values['reference']}, common {values['common']}"
+    return "; ".join([head, *rates])
+
+
+def curated_table(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Say what Curated BUSI kept and left, seen from the groups of this audit.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``what, images``; all zero for a data set that the list does not know.
+    """
+    facts = facts_of(manifest)
+    curated = facts["curated"]
+    listed = facts["group"] != ""
+    group = manifest["duplicate_group"]
+    alone = ~group.duplicated(keep=False)
+    rows = {
+        "members": curated,
+        "members whose group has one image": curated & alone,
+        "members with another member in their group": curated
+        & group.where(curated, manifest["image_id"]).duplicated(keep=False),
+        "members with an axilla objection": curated & (facts["objection"] == "axilla"),
+        "left out although alone in their group": listed & ~curated & alone,
+        "left out with their whole group": listed
+        & ~curated
+        & ~curated.groupby(group).transform("any"),
+    }
+    return pd.DataFrame({"what": list(rows), "images": [int(flag.sum()) for flag in rows.values()]})

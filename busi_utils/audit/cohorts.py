@@ -1,0 +1,104 @@
+"""Cohorts: which images take part in an experiment (`folds`: which are held out together).
+
+======================  =====================================================================
+``clean``               one image per duplicate group; no group across classes, no axilla or
+                        needle image: the primary cohort
+``grouped``             every image but those of groups across classes, split by group
+``raw``                 every image, split at random, as most publications do
+``raw_with_masks``      every file, masks included, as an image: the commonest fault
+``pawlowska``           one image per published similarity group, published objections dropped
+``curated450``          the members of Curated BUSI
+======================  =====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from busi_utils.audit.folds import COLUMNS
+from busi_utils.audit.images import pixel_sha256, read_grey
+from busi_utils.audit.manifest import preferred
+from busi_utils.audit.published import facts_of
+from busi_utils.audit.sources import class_root, masks_beside
+from busi_utils.errors import StudyError
+
+COHORTS = ("clean", "grouped", "raw", "raw_with_masks", "pawlowska", "curated450")
+
+
+def build_cohorts(
+    manifest: pd.DataFrame, sources: Mapping[str, str | Path]
+) -> dict[str, pd.DataFrame]:
+    """Return every cohort that the data set has.
+
+    Parameters
+    ----------
+    manifest : pd.DataFrame
+        See `manifest.build_manifest`.
+    sources : mapping of str to path
+        The sources it was built from (masks are listed there).
+
+    Returns
+    -------
+    dict
+        Cohort name to table ``image_id, label, group, path`` (absolute). ``pawlowska`` and
+        ``curated450`` exist only if the published lists know images of the data set.
+    """
+    roots = {name: class_root(folder).resolve() for name, folder in sources.items()}
+    files = [str(roots[row.source] / row.path) for row in manifest.itertuples()]
+    table = manifest.assign(group=manifest["duplicate_group"], path=files)
+    facts = facts_of(manifest)
+    cohorts = {
+        "clean": table[table["excluded_because"] == ""],
+        "grouped": table[~table["cross_class"]],
+        "raw": table,
+        "raw_with_masks": _with_masks(table),
+    }
+    if (facts["group"] != "").any():
+        listed = table[(facts["group"] != "") & (facts["objection"] == "")]
+        listed = listed.assign(group=facts["group"])
+        best = [preferred(group) for _, group in listed.groupby("group", sort=False)]
+        cohorts["pawlowska"] = listed.loc[sorted(best)]
+        cohorts["curated450"] = table[facts["curated"]].drop_duplicates("sha256")
+    columns = [*COLUMNS, "path"]
+    return {name: part[columns].reset_index(drop=True) for name, part in cohorts.items()}
+
+
+def cohort_files(
+    cohort: str, manifest: pd.DataFrame, sources: Mapping[str, str | Path]
+) -> pd.DataFrame:
+    """Return the files of a cohort: what training reads.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``image_id, label, group, path`` (absolute) and ``sha256`` (of the grey pixels).
+
+    Raises
+    ------
+    StudyError
+        If the data set has no such cohort.
+    """
+    cohorts = build_cohorts(manifest, sources)
+    if cohort not in cohorts:
+        raise StudyError(f"No cohort {cohort!r} in this data set: choose {', '.join(cohorts)}.")
+    files = cohorts[cohort]
+    known = files["image_id"].map(manifest.set_index("image_id")["sha256"])
+    masks = files.index[known.isna()]  # only images are in the manifest
+    known[masks] = [pixel_sha256(read_grey(path)) for path in files.loc[masks, "path"]]
+    return files.assign(sha256=known.astype("str"))
+
+
+def _with_masks(table: pd.DataFrame) -> pd.DataFrame:
+    """Append each image's masks as further images of its class and group."""
+    beside = {folder: masks_beside(folder) for folder in {Path(p).parent for p in table["path"]}}
+    rows = []
+    for row in table.itertuples():
+        image = Path(row.path)
+        rows.append((row.image_id, row.label, row.group, row.path))
+        for mask in beside[image.parent].get(image.stem.lower(), []):
+            name = row.image_id + mask.stem[len(image.stem) :]
+            rows.append((name, row.label, row.group, str(mask)))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "path"])

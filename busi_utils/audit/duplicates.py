@@ -1,0 +1,172 @@
+"""Find images that are copies of one another, whatever was done to the copy.
+
+Twins share one acquisition: the same frame stored twice, scaled, cropped, brightened or with
+callipers and text burnt in, or frames of one sweep that follow each other so closely that speckle
+and layers coincide. Two views of one lesion are no twins. The search has three steps: equal
+pixels; a few candidates per image by nearest neighbours of compact codes; alignment of each
+candidate by local features and comparison of the aligned pixels tile by tile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import NearestNeighbors
+
+from busi_utils.audit.images import pixel_sha256
+from busi_utils.audit.sift import Alignment, Features, align, describe, working_frame
+
+KINDS = ("exact", "near", "cropped")
+_COLUMNS = ["i", "j", "kind", "score"]
+_NEIGHBOURS = 12  # candidates per image; groups larger than this are joined transitively
+_FEWEST_INLIERS = 12
+_LOWEST_SCORE = 0.35
+_WHOLE = 0.9  # share of both images that must overlap for a twin not to count as cropped
+_TILE = 32
+_SLACK = 4  # pixels by which a tile may move: tissue deforms between the frames of a sweep
+_FEWEST_TILES = 4
+_FLAT = 2.5  # grey levels; the contrast of a tile below this is noise of the encoding
+
+
+def find_duplicates(greys: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Find pairs of images that show one acquisition.
+
+    The answer depends on the pixels alone, not on the order of the images. Cost per image is
+    constant except for the nearest-neighbour search, which compares 1,024 numbers an image.
+
+    Parameters
+    ----------
+    greys : sequence of np.ndarray
+        n images of any size, shape (H, W), uint8.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row a pair that was verified directly, sorted: ``i < j`` positions in ``greys``;
+        ``kind`` ``exact`` (equal pixels), ``near`` (same field of view: scaled, brightened,
+        overlaid, next frame) or ``cropped`` (one shows less); ``score`` the median tile
+        correlation in [0.35, 1], 1 for exact. Take `duplicate_groups` for the transitive groups.
+
+    Raises
+    ------
+    ValueError
+        If an image is not two-dimensional uint8.
+    """
+    for position, grey in enumerate(greys):
+        if grey.ndim != 2 or grey.dtype != np.uint8:
+            raise ValueError(f"image {position} is {grey.dtype} {grey.shape}, not uint8 (H, W)")
+    digests = [pixel_sha256(grey) for grey in greys]
+    copies: dict[str, list[int]] = {}
+    for position, digest in enumerate(digests):
+        copies.setdefault(digest, []).append(position)
+    distinct = sorted(copies)  # by content, so that no step depends on the order of the input
+    unique = [greys[copies[digest][0]] for digest in distinct]
+    rows = [(i, j, "exact", 1.0) for same in copies.values() for i in same for j in same if i < j]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and NumPy release the interpreter
+        features = list(pool.map(describe, unique))
+        pairs = _candidates(np.array([f.code for f in features]))
+
+        def check(pair: tuple[int, int]) -> tuple[str, float] | None:
+            a, b = pair
+            return _verify(unique[a], unique[b], features[a], features[b])
+
+        verdicts = pool.map(check, pairs)
+        for (a, b), verdict in zip(pairs, verdicts, strict=True):
+            if verdict:
+                for i in copies[distinct[a]]:
+                    rows += [(min(i, j), max(i, j), *verdict) for j in copies[distinct[b]]]
+    table = pd.DataFrame(rows, columns=_COLUMNS).astype({"i": int, "j": int, "score": float})
+    return table.sort_values(["i", "j"], ignore_index=True)
+
+
+def duplicate_groups(n: int, pairs: pd.DataFrame) -> np.ndarray:
+    """Join pairs transitively.
+
+    Parameters
+    ----------
+    n : int
+        Number of images.
+    pairs : pd.DataFrame
+        Columns ``i`` and ``j``, positions in [0, n).
+
+    Returns
+    -------
+    np.ndarray
+        Shape (n,), int, group of each image, numbered from 0 by first appearance.
+    """
+    links = coo_array((np.ones(len(pairs), np.int8), (pairs["i"], pairs["j"])), shape=(n, n))
+    labels = connected_components(links, directed=False)[1]
+    return pd.factorize(labels)[0].astype(int)
+
+
+def _candidates(codes: np.ndarray) -> list[tuple[int, int]]:
+    """Return pairs (a, b), a < b, where one is among the nearest neighbours of the other."""
+    if len(codes) < 2:
+        return []
+    centred = codes - codes.mean(axis=0)  # what all ultrasound images share tells nothing
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
+    count = min(_NEIGHBOURS, len(codes) - 1)  # an image is not its own neighbour here
+    near = NearestNeighbors(n_neighbors=count).fit(centred).kneighbors(return_distance=False)
+    links = {(min(a, b), max(a, b)) for a, row in enumerate(near.tolist()) for b in row}
+    return sorted(links)
+
+
+def _verify(
+    grey_a: np.ndarray, grey_b: np.ndarray, a: Features, b: Features
+) -> tuple[str, float] | None:
+    """Return kind and score if the two images are twins, else None."""
+    alignment = align(a, b)
+    if alignment is None or alignment.inliers < _FEWEST_INLIERS:
+        return None
+    if alignment.scale < 1:  # enlarging needs no anti-aliasing filter
+        grey_a, grey_b, alignment = grey_b, grey_a, alignment.inverse()
+    score, overlap = _tile_agreement(working_frame(grey_a), working_frame(grey_b), alignment)
+    if score < _LOWEST_SCORE:
+        return None
+    return ("near" if overlap >= _WHOLE else "cropped"), score
+
+
+def _tile_agreement(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> tuple[float, float]:
+    """Compare aligned images tile by tile.
+
+    The median over tiles of the zero-mean normalised correlation ignores gain, depth compensation
+    and whatever covers less than half of the tiles, such as text and callipers; the
+    high-pass filter ignores the layering that all breasts share.
+
+    Returns
+    -------
+    score : float
+        Median correlation in [-1, 1]; -1 if fewer than four tiles hold any structure.
+    overlap : float
+        The smaller of the shares of both images that the overlap covers.
+    """
+    size = b.shape[::-1]
+    matrix = np.column_stack([np.eye(2) * alignment.scale, alignment.shift])
+    moved = cv2.warpAffine(a.astype(np.float32), matrix, size)
+    inside = cv2.warpAffine(np.ones(a.shape, np.float32), matrix, size) > 0.99
+    overlap = inside.sum() / max(b.size, a.size * alignment.scale**2)
+    detail_a, detail_b = _high_pass(moved), _high_pass(b.astype(np.float32))
+    scores = []
+    for top in range(_SLACK, b.shape[0] - _TILE - _SLACK + 1, _TILE):
+        for left in range(_SLACK, b.shape[1] - _TILE - _SLACK + 1, _TILE):
+            tile = np.s_[top : top + _TILE, left : left + _TILE]
+            flat = min(detail_a[tile].std(), detail_b[tile].std()) < _FLAT
+            if flat or not inside[tile].all():
+                continue
+            window = np.s_[
+                top - _SLACK : top + _TILE + _SLACK, left - _SLACK : left + _TILE + _SLACK
+            ]
+            found = cv2.matchTemplate(detail_b[window], detail_a[tile], cv2.TM_CCOEFF_NORMED)
+            scores.append(found.max())
+    return (float(np.median(scores)) if len(scores) >= _FEWEST_TILES else -1.0), float(overlap)
+
+
+def _high_pass(image: np.ndarray) -> np.ndarray:
+    return image - cv2.GaussianBlur(image, (0, 0), 6)

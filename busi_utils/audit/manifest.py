@@ -1,0 +1,214 @@
+"""The manifest: one row per image of every source, with all that the cohorts rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
+from busi_utils.audit.images import pixel_sha256, read_grey, read_mask
+from busi_utils.audit.marks import is_annotated
+from busi_utils.audit.published import SOURCE, facts_of
+from busi_utils.audit.sources import SourceImage, raise_problems, scan_sources
+from busi_utils.errors import StudyError
+from busi_utils.workspace import Workspace
+
+_MEASURES = ("width", "height", "n_masks", "lesion_fraction")
+FOUND = ("image_id", "label", "source", "path", "sha256", *_MEASURES)
+DERIVED = ("duplicate_group", "cross_class", "annotated", "excluded_because")
+COLUMNS = (*FOUND, *DERIVED)
+CROSS_CLASS = "cross-class duplicates"
+_TYPES = {"width": int, "height": int, "n_masks": int, "lesion_fraction": float}
+_FLAGS = ("cross_class", "annotated")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit of a data set found.
+
+    Attributes
+    ----------
+    manifest : pd.DataFrame
+        Columns `COLUMNS`, one row per image.
+    pairs : pd.DataFrame
+        Columns ``image_id_a``, ``image_id_b``, ``kind`` (exact, near, cropped) and ``score``: the
+        pairs of duplicates from which the groups follow.
+    """
+
+    manifest: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def read_manifest(dataset: str, workspace: Workspace) -> pd.DataFrame:
+    """Read ``results/manifest_<dataset>.csv``.
+
+    Raises
+    ------
+    StudyError
+        If it does not exist or lacks a column.
+    """
+    path = workspace.manifest(dataset)
+    if not path.is_file():
+        raise StudyError(f"{path} does not exist: run notebook 01 (the audit) first.")
+    text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := [column for column in COLUMNS if column not in text]:
+        raise StudyError(f"{path} lacks {', '.join(missing)}: restore it, or delete it and rerun.")
+    flags = {name: text[name] == "True" for name in _FLAGS}
+    return text.astype(_TYPES).assign(**flags)[list(COLUMNS)]
+
+
+def read_duplicates(dataset: str, workspace: Workspace) -> pd.DataFrame:
+    """Read the pairs of duplicates (`Audit.pairs`) that `prepare.prepare_data` wrote."""
+    path = duplicates_path(dataset, workspace)
+    if not path.is_file():
+        raise StudyError(f"{path} does not exist: run notebook 01 (the audit) first.")
+    return pd.read_csv(path)
+
+
+def duplicates_path(dataset: str, workspace: Workspace) -> Path:
+    return workspace.results / f"duplicates_{dataset}.csv"
+
+
+def build_manifest(
+    sources: Mapping[str, str | Path], dataset: str, workspace: Workspace
+) -> pd.DataFrame:
+    """Build the manifest of a data set; see `audit_sources`. Nothing is written."""
+    return audit_sources(sources, dataset, workspace).manifest
+
+
+def audit_sources(sources: Mapping[str, str | Path], dataset: str, workspace: Workspace) -> Audit:
+    """Read every image and mask, find duplicates and burnt-in marks, and decide on exclusions.
+
+    A manifest that the workspace already holds for the very same images is taken as it is, so that
+    a rerun on another machine, or with other library versions, keeps the published groups.
+
+    Parameters
+    ----------
+    sources : mapping of str to path
+        Name and folder of each source, the reference first (see `sources.find_images`).
+
+    Raises
+    ------
+    StudyError
+        One message with every problem found in all files.
+    """
+    found, greys = _read_all(*scan_sources(sources))
+    kept, pairs_file = workspace.manifest(dataset), duplicates_path(dataset, workspace)
+    if kept.is_file() and pairs_file.is_file():
+        manifest = read_manifest(dataset, workspace)
+        if manifest[list(FOUND)].equals(found):
+            return Audit(manifest, read_duplicates(dataset, workspace))
+    groups, pairs = _group(found, greys)
+    annotated = {sha: bool(is_annotated(grey)) for sha, grey in greys.items()}
+    labels = found["label"].groupby(groups).transform("nunique")
+    manifest = found.assign(
+        duplicate_group=groups, cross_class=labels > 1, annotated=found["sha256"].map(annotated)
+    )
+    objections = facts_of(manifest)["objection"]
+    return Audit(manifest.assign(excluded_because=exclusions(manifest, objections)), pairs)
+
+
+def _read_all(
+    images: Sequence[SourceImage], problems: list[str]
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return the columns `FOUND` and the grey pixels by identity; stop if there are problems."""
+
+    def read(image: SourceImage) -> tuple[dict, np.ndarray] | str:
+        try:
+            grey = read_grey(image.file)
+            lesion = read_mask(image.masks, grey.shape)
+        except StudyError as error:
+            return str(error)
+        row = {
+            "image_id": image.image_id,
+            "label": image.label,
+            "source": image.source,
+            "path": image.path,
+            "sha256": pixel_sha256(grey),
+            "width": grey.shape[1],
+            "height": grey.shape[0],
+            "n_masks": len(image.masks),
+            "lesion_fraction": round(float(lesion.mean()), 6),
+        }
+        return row, grey
+
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(read, images))
+    raise_problems(problems + [result for result in results if isinstance(result, str)])
+    found = pd.DataFrame([row for row, _ in results], columns=list(FOUND))
+    text = [name for name in FOUND if name not in _TYPES]
+    greys = {row["sha256"]: grey for row, grey in results}
+    return found.astype({**_TYPES, **dict.fromkeys(text, "str")}), greys
+
+
+def _group(found: pd.DataFrame, greys: dict[str, np.ndarray]) -> tuple[pd.Series, pd.DataFrame]:
+    """Return the duplicate group of each row and the pairs behind them.
+
+    Images are compared in the order of their identities, so that neither file names nor the
+    order of files can change a group; its name is made of the smallest identity in it.
+    """
+    order = sorted(greys)
+    links = find_duplicates([greys[sha] for sha in order])
+    number = pd.Series(np.asarray(duplicate_groups(len(order), links)), index=order)
+    smallest = pd.Series(order, index=order).groupby(number).transform("min")
+    groups = found["sha256"].map("g" + smallest.str[:12])
+    first = found.drop_duplicates("sha256").set_index("sha256")["image_id"]
+    names = first.reindex(order).to_numpy()
+    copies = found[found["sha256"].duplicated()]
+    exact = pd.DataFrame(
+        {"image_id_a": copies["sha256"].map(first), "image_id_b": copies["image_id"]}
+    ).assign(kind="exact", score=1.0)
+    near = pd.DataFrame(
+        {
+            "image_id_a": names[links["i"].to_numpy(int)],
+            "image_id_b": names[links["j"].to_numpy(int)],
+            "kind": links["kind"].to_numpy(),
+            "score": links["score"].to_numpy(float).round(6),
+        }
+    )
+    return groups, pd.concat([exact, near], ignore_index=True)
+
+
+def exclusions(manifest: pd.DataFrame, objections: pd.Series) -> pd.Series:
+    """Say for each image why it is not in cohort ``clean`` ("" if it is).
+
+    A group that spans classes goes as a whole, and so does one with an axilla or needle image.
+    Of any other group one image stays: not annotated rather than annotated, then the largest,
+    then the first in the manifest.
+
+    Parameters
+    ----------
+    manifest : pd.DataFrame
+        With ``image_id``, ``width``, ``height``, ``duplicate_group``, ``cross_class``,
+        ``annotated``; in manifest order.
+    objections : pd.Series
+        Published objection to each image, indexed like ``manifest``.
+    """
+    reasons = pd.Series("", index=manifest.index, dtype="str")
+    for _, group in manifest.groupby("duplicate_group", sort=False):
+        objected = objections[group.index].isin(["axilla", "needle"])
+        if group["cross_class"].any():
+            reasons[group.index] = CROSS_CLASS
+        elif objected.any():
+            culprit = objected.idxmax()
+            named = f"{objections[culprit]} image {manifest.loc[culprit, 'image_id']}"
+            reasons[group.index] = f"duplicate of {named} ({SOURCE})"
+            listed = group.index[objected]
+            reasons[listed] = objections[listed] + f" ({SOURCE})"
+        else:
+            best = preferred(group)
+            reasons[group.index.drop(best)] = f"duplicate of {manifest.loc[best, 'image_id']}"
+    return reasons
+
+
+def preferred(group: pd.DataFrame) -> int:
+    """Return the index label of the image that stands for its group."""
+    rank = pd.DataFrame(
+        {"annotated": group["annotated"], "area": -group["width"] * group["height"]}
+    )
+    return rank.sort_values(["annotated", "area"], kind="stable").index[0]

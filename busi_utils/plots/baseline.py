@@ -1,0 +1,136 @@
+"""The figures of notebook 02."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from busi_utils import CLASSES
+from busi_utils.analysis.reported import (
+    REPORTED_INTERVAL,
+    REPORTED_TEST,
+    REPORTED_TRAIN,
+    malignant_roc,
+)
+from busi_utils.plots.theme import PALETTE, PRINT_WIDTH
+from busi_utils.recipes import label_of
+from busi_utils.study.predictions import OutOfFold
+from busi_utils.study.rows import confusion
+
+_BLUE, _RED, _GREEN = PALETTE[0], PALETTE[2], PALETTE[4]
+_CURVES = {
+    "accuracy_while_training": ("training, dropout and augmentation on", _RED, "--"),
+    "train_accuracy": ("training, inference mode", _RED, "-"),
+    "val_accuracy": ("validation", _BLUE, "-"),
+}
+
+
+def learning_curves(curves: pd.DataFrame) -> Figure:
+    """Draw accuracy over epochs, one panel a cohort: mean and 5th to 95th percentile.
+
+    Parameters
+    ----------
+    curves : pd.DataFrame
+        See `summaries.histories`.
+    """
+    cohorts = list(curves["cohort"].unique())
+    fig, axes = plt.subplots(1, len(cohorts), sharey=True, figsize=(PRINT_WIDTH, 3.0))
+    for ax, cohort in zip(np.atleast_1d(axes), cohorts, strict=True):
+        part = curves[curves["cohort"] == cohort]
+        for column, (label, colour, line) in _CURVES.items():
+            by_epoch = part.groupby("epoch")[column]
+            mean, low, high = by_epoch.mean(), by_epoch.quantile(0.05), by_epoch.quantile(0.95)
+            ax.plot(mean.index, mean, line, color=colour, label=label)
+            ax.fill_between(mean.index, low, high, color=colour, alpha=0.12, linewidth=0)
+        ax.axhline(REPORTED_TRAIN, color="black", lw=0.8, ls=":")
+        at = ax.get_yaxis_transform()
+        words = f"{100 * REPORTED_TRAIN:.0f} % reported"
+        ax.text(0.98, 0.645, words, ha="right", va="top", fontsize=8, transform=at)
+        ax.set(title=f"cohort {cohort}", xlabel="epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    first = np.atleast_1d(axes)[0]
+    first.set_ylabel("accuracy")
+    fig.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def changes(table: pd.DataFrame, tuned: Sequence[str]) -> Figure:
+    """Draw the accuracy of every way to train the network, with the reported one behind.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        See `summaries.summarise`, sorted from the lowest row to the highest.
+    tuned : sequence of str
+        Recipes drawn as tuned.
+    """
+    colours = {"original": _BLUE} | dict.fromkeys(tuned, _GREEN)
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 1.3 + 0.27 * len(table)))
+    ax.axvspan(*REPORTED_INTERVAL, color="0.9", lw=0)
+    ax.axvline(REPORTED_TEST, color="0.4", lw=0.8, ls=":")
+    bar = {"marker": "|", "ms": 9, "mew": 1.6, "ls": ""}
+    for y, row in enumerate(table.to_dict("records")):
+        colour = colours.get(row["recipe"], _RED)
+        ax.plot([row["accuracy_low"], row["accuracy_high"]], [y, y], color=colour)
+        ax.plot(row["accuracy"], y, "o", color=colour)
+        ax.plot(row["train_accuracy"], y, color=colour, **bar)
+    ax.set_yticks(range(len(table)), [label_of(name) for name in table["recipe"]])
+    ax.set(xlabel="accuracy on clean", ylim=(-0.6, len(table) + 0.1))
+    ax.set_title("The same network, trained in different ways")
+    words = f"reported {100 * REPORTED_TEST:.0f} %"
+    behind = {"facecolor": "0.9", "edgecolor": "none", "pad": 1}
+    ax.text(REPORTED_TEST, len(table) - 0.35, words, ha="center", fontsize=8, bbox=behind)
+    marks = [plt.Line2D([], [], color="k", marker="o"), plt.Line2D([], [], color="k", **bar)]
+    words = ["out of fold, 95 % interval", "on its training images, inference mode"]
+    fig.legend(marks, words, loc="outside lower center", ncols=2)
+    return fig
+
+
+def confusions(found: Mapping[str, OutOfFold]) -> Figure:
+    """Draw a confusion matrix for each way of training, and the ROC curves of malignant images.
+
+    Parameters
+    ----------
+    found : mapping of str to OutOfFold
+        Title to predictions.
+    """
+    fig, axes = plt.subplots(
+        1,
+        len(found) + 1,
+        figsize=(PRINT_WIDTH, 2.5),
+        width_ratios=[1] * len(found) + [1.15],
+    )
+    *matrices, roc = axes
+    lines = ("--", "-", ":", "-.")
+    for ax, (title, predictions), line in zip(matrices, found.items(), lines, strict=False):
+        _matrix(ax, confusion(predictions))
+        ax.set_yticks(range(3), CLASSES if ax is matrices[0] else [""] * 3)
+        ax.set(title=title, xlabel="predicted")
+        fpr, tpr, area = malignant_roc(predictions)
+        roc.plot(fpr, tpr, line, color=_RED, label=f"{title}: AUC {area:.3f}")
+    matrices[0].set_ylabel("truth")
+    roc.plot([0, 1], [0, 1], ":", color="0.6", lw=0.8)
+    roc.set(xlabel="1 − specificity", ylabel="sensitivity", title="malignant or not")
+    roc.legend(loc="lower right", handlelength=1.4, frameon=True, framealpha=1, edgecolor="none")
+    return fig
+
+
+def _matrix(ax: Axes, counts: np.ndarray) -> None:
+    share = counts / counts.sum(axis=1, keepdims=True)
+    ax.imshow(share, vmin=0, vmax=1, cmap="Blues")
+    for (i, j), part in np.ndenumerate(share):
+        words = f"{100 * part:.0f} %\n{counts[i, j]:.0f}"
+        colour = "white" if part > 0.6 else "black"
+        ax.text(j, i, words, ha="center", va="center", color=colour, fontsize=8)
+    ax.set_xticks(range(3), CLASSES, rotation=35, ha="right")
+
+
+def missed(found: OutOfFold) -> float:
+    """Return the share of malignant images that are not called malignant."""
+    malignant = confusion(found)[CLASSES.index("malignant")]
+    return float(1 - malignant[CLASSES.index("malignant")] / malignant.sum())

@@ -1,0 +1,189 @@
+"""Figures of notebook 04 on robustness, shortcuts, attention in numbers, and the other hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from busi_utils.analysis import attention_measures, hidden_lesions
+from busi_utils.analysis.comparison import title_of
+from busi_utils.analysis.damage import CORRUPTIONS
+from busi_utils.plots.theme import CLASS_COLOURS, PALETTE, PRINT_WIDTH, model_style
+from busi_utils.stats.paired_tests import wilson
+
+_METRIC_LINES = {"accuracy": "-", "recall_malignant": "--"}
+
+
+def robustness(table: pd.DataFrame) -> Figure:
+    """Draw accuracy and malignant recall against severity, one panel a kind of damage.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        See `robustness.robustness_table`.
+    """
+    fig, axes = plt.subplots(2, 4, sharex=True, sharey=True, figsize=(PRINT_WIDTH, 4.2))
+    for ax, (name, kind) in zip(axes.flat, CORRUPTIONS.items(), strict=True):
+        for model, part in table[table["corruption"] == name].groupby("model", sort=False):
+            colour, marker = model_style(model)["color"], model_style(model)["marker"]
+            low, high = part["accuracy_low"], part["accuracy_high"]
+            ax.fill_between(part["severity"], low, high, color=colour, alpha=0.15, lw=0)
+            for metric, line in _METRIC_LINES.items():
+                ax.plot(part["severity"], part[metric], line, color=colour, marker=marker, ms=3)
+        ax.set_title(kind.label.partition(",")[0], fontsize=9)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for ax in axes[-1]:
+        ax.set_xlabel("severity")
+    for model in table["model"].unique():
+        for metric, line in _METRIC_LINES.items():
+            words = f"{title_of(model)}, {metric.replace('recall_malignant', 'malignant recall')}"
+            axes[0, 0].plot([], [], **model_style(model) | {"linestyle": line}, ms=3, label=words)
+    fig.legend(loc="outside lower center", ncols=2)
+    return fig
+
+
+def shortcuts(table: pd.DataFrame, metric: str = "accuracy") -> Figure:
+    """Draw what is left of a metric for each kind of input, by classifier.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        See `hidden_lesions.shortcut_table`.
+    metric : str
+    """
+    order = [label for label in hidden_lesions.INPUTS.values() if label in set(table["label"])]
+    place = {label: y for y, label in enumerate(reversed(order))}
+    styles = {
+        hidden_lesions.SEEN: (PALETTE[0], "o", 0.14),
+        hidden_lesions.TAUGHT: (PALETTE[2], "s", -0.14),
+        "gradient boosting": (PALETTE[4], "D", 0.0),
+    }
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 3.2))
+    chance = table.loc[table["input"] == "majority", metric].iloc[0]
+    ax.axvline(chance, color="0.4", ls=":", lw=0.9)
+    for classifier, (colour, marker, offset) in styles.items():
+        part = table[table["classifier"] == classifier]
+        y = part["label"].map(place) + offset
+        _dots(ax, part, metric, y, colour, marker)
+        ax.plot([], [], marker, color=colour, label=classifier)
+    ax.plot([], [], ":", color="0.4", lw=0.9, label="commonest class")
+    del place[hidden_lesions.INPUTS["majority"]]
+    ax.set_yticks(list(place.values()), list(place))
+    ax.set(xlabel=f"{metric.replace('_', ' ')} on clean, out of fold")
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    fig.legend(loc="outside lower center", ncols=2)
+    return fig
+
+
+def localisation(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw pointing accuracy and energy in the lesion by method, class and model.
+
+    Parameters
+    ----------
+    tables : Mapping
+        Model to `attention_measures.localisation_table`.
+    """
+    measures = {"hit": "maximum lies in the lesion", "energy": "heat that lies in the lesion"}
+    labels = attention_measures.LABELS
+    fig, axes = plt.subplots(
+        len(tables),
+        2,
+        sharey=True,
+        sharex="col",
+        squeeze=False,
+        figsize=(PRINT_WIDTH, 0.8 + 2.1 * len(tables)),
+    )
+    for line, (model, table) in zip(axes, tables.items(), strict=True):
+        methods = [method for method in labels if method in set(table["method"])]
+        place = {method: y for y, method in enumerate(reversed(methods))}
+        for ax, measure in zip(line, measures, strict=True):
+            for label, offset, marker in (("benign", 0.15, "o"), ("malignant", -0.15, "s")):
+                part = table[(table["label"] == label) & (table["measure"] == measure)]
+                y = part["method"].map(place) + offset
+                _dots(ax, part, "value", y, CLASS_COLOURS[label], marker, ("low", "high"))
+                ax.plot([], [], marker, color=CLASS_COLOURS[label], label=label)
+            ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            ax.set_yticks(list(place.values()), [labels[method] for method in place])
+        line[0].set_title(title_of(model), fontsize=9)
+    for ax, words in zip(axes[-1], measures.values(), strict=True):
+        ax.set_xlim(left=0)
+        ax.set_xlabel(words)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    return fig
+
+
+def external_variants(table: pd.DataFrame, aim: float) -> Figure:
+    """Draw the external AUC of every variant, of one network and of the mean of its networks.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Columns ``variant, networks, auc, auc_low, auc_high``.
+    aim : float
+        Drawn as a line.
+    """
+    variants = list(dict.fromkeys(table["variant"]))[::-1]
+    place = {variant: y for y, variant in enumerate(variants)}
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 1.1 + 0.32 * len(variants)))
+    ax.axvline(aim, color="0.4", ls=":", lw=0.9)
+    styles = {True: (PALETTE[0], "o", 0.13), False: (PALETTE[2], "s", -0.13)}
+    for one, (colour, marker, offset) in styles.items():
+        part = table[(table["networks"] == "one") == one]
+        if len(part):
+            _dots(ax, part, "auc", part["variant"].map(place) + offset, colour, marker)
+            words = "one network, averaged over all" if one else "mean of the networks"
+            ax.plot([], [], marker, color=colour, label=words)
+    ax.plot([], [], ":", color="0.4", lw=0.9, label=f"aim set beforehand, {aim:.2f}")
+    names = [variant.replace(", statistics", ",\nstatistics") for variant in variants]
+    ax.set_yticks(list(place.values()), names)
+    ax.set(xlabel="AUC, malignant against benign")
+    fig.legend(loc="outside lower center", ncols=3)
+    return fig
+
+
+def calibration_shift(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int = 8) -> Figure:
+    """Draw observed against predicted malignancy, at home and away, in bins of equal size.
+
+    Parameters
+    ----------
+    parts : Mapping
+        Name to (malignant (n,) bool, score (n,) 0-1).
+    bins : int
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 2.9), width_ratios=(3, 2))
+    curve, spread = axes
+    curve.plot([0, 1], [0, 1], ":", color="0.4", lw=0.9)
+    for (name, (truth, score)), colour, marker in zip(parts.items(), PALETTE, "os", strict=False):
+        order = np.array_split(np.argsort(score), bins)
+        x = [score[part].mean() for part in order]
+        ends = [wilson(int(truth[part].sum()), len(part)) for part in order]
+        curve.vlines(x, *zip(*ends, strict=True), color=colour, lw=1)
+        y = [truth[part].mean() for part in order]
+        curve.plot(x, y, color=colour, marker=marker, lw=1.2, label=name)
+        spread.ecdf(score, color=colour, label=name, ls="-" if marker == "o" else "--")
+    curve.set(xlabel="predicted probability of malignancy", ylabel="share malignant")
+    spread.set(xlabel="predicted probability", ylabel="share of images at or below")
+    handles, names = curve.get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    return fig
+
+
+def _dots(
+    ax: Axes,
+    part: pd.DataFrame,
+    metric: str,
+    y: pd.Series,
+    colour: str,
+    marker: str,
+    ends: tuple[str, str] | None = None,
+) -> None:
+    low, high = ends or (f"{metric}_low", f"{metric}_high")
+    ax.hlines(y, part[low], part[high], color=colour, lw=1.2)
+    ax.plot(part[metric], y, marker, color=colour)

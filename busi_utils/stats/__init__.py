@@ -1,0 +1,1 @@
+"""Metrics, intervals, paired tests and calibration: arrays in, tables out."""

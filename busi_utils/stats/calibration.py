@@ -1,0 +1,159 @@
+"""Calibration and clinical use: temperature, reliability, risk-coverage, decision curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from busi_utils.stats.metrics import ECE_BINS, MALIGNANT, check_predictions, confidence_bin
+from busi_utils.stats.paired_tests import wilson
+
+SMALLEST = 5e-7  # half of the last decimal kept in the prediction files stands in for zero
+TEMPERATURES = (0.05, 20.0)
+
+
+def _log_probabilities(p: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(np.asarray(p, dtype=float), SMALLEST))
+
+
+def fit_temperature(y: np.ndarray, p: np.ndarray) -> float:
+    r"""Fit the temperature T that minimises the negative log-likelihood of validation images.
+
+    .. math:: \hat T = \arg\min_T -\frac1n \sum_i \log \mathrm{softmax}(\log p_i / T)_{y_i}
+
+    The log-probabilities serve as logits: they differ from the network's by a constant per image,
+    which softmax ignores. One parameter, so the ranking within an image (and the accuracy) stays.
+
+    Parameters
+    ----------
+    y : numpy.ndarray
+        Shape (n,), int: labels of the inner validation set, never of the test fold.
+    p : numpy.ndarray
+        Shape (n, 3), probabilities.
+
+    Returns
+    -------
+    float
+        In [0.05, 20]; above 1 where the network is overconfident. The lower bound is returned where
+        every image is right, since the likelihood then rises for ever.
+
+    References
+    ----------
+    Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks, ICML 2017.
+    """
+    y, p = check_predictions(y, p)
+    logits, rows = _log_probabilities(p), np.arange(len(y))
+
+    def loss(inverse: float) -> float:
+        return -float(log_softmax(logits * inverse, axis=1)[rows, y].mean())
+
+    # The loss is convex in 1 / T, so a bounded search finds its one minimum.
+    low, high = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
+    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-8})
+    return 1.0 / min((low, high, float(found.x)), key=loss)
+
+
+def apply_temperature(p: np.ndarray, temperature: float) -> np.ndarray:
+    """Return softmax(log p / T), (n, 3)."""
+    return softmax(_log_probabilities(p) / temperature, axis=1)
+
+
+def reliability_table(y: np.ndarray, p: np.ndarray, bins: int = ECE_BINS) -> pd.DataFrame:
+    """Accuracy against mean confidence of the predicted class, in equal-width bins.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Filled bins only: ``bin_low, bin_high, images, confidence, accuracy, accuracy_low,
+        accuracy_high`` (95 % Wilson). The expected calibration error is the mean of
+        |accuracy - confidence| weighted by ``images``.
+    """
+    y, p = check_predictions(y, p)
+    confidence = p.max(axis=1)
+    frame = pd.DataFrame({"confidence": confidence, "right": p.argmax(axis=1) == y})
+    rows = []
+    for b, part in frame.groupby(confidence_bin(confidence, bins)):
+        hits, n = int(part["right"].sum()), len(part)
+        mean = float(part["confidence"].mean())
+        rows.append([b / bins, (b + 1) / bins, n, mean, hits / n, *wilson(hits, n)])
+    names = ["bin_low", "bin_high", "images", "confidence", "accuracy"]
+    return pd.DataFrame(rows, columns=[*names, "accuracy_low", "accuracy_high"])
+
+
+def risk_coverage(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
+    r"""Error rate among the k most confident images, for every k: what referral buys.
+
+    At coverage c the model answers the share c of images it is most confident of and refers the
+    rest to a reader. Equal confidences are answered in random order: their errors are spread evenly
+    over the tie, so the curve does not depend on the order of the images.
+
+    Returns
+    -------
+    pandas.DataFrame
+        n rows: ``coverage`` in (0, 1], ``risk`` in [0, 1], ``confidence`` (the lowest answered).
+
+    References
+    ----------
+    Geifman & El-Yaniv, Selective classification for deep neural networks, NeurIPS 2017.
+    """
+    y, p = check_predictions(y, p)
+    confidence, wrong = p.max(axis=1), (p.argmax(axis=1) != y).astype(float)
+    order = np.argsort(-confidence, kind="stable")
+    confidence, wrong = confidence[order], wrong[order]
+    _, tie = np.unique(-confidence, return_inverse=True)
+    spread = (np.bincount(tie, weights=wrong) / np.bincount(tie))[tie]
+    answered = np.arange(1, len(y) + 1)
+    risk = np.cumsum(spread) / answered
+    return pd.DataFrame({"coverage": answered / len(y), "risk": risk, "confidence": confidence})
+
+
+def aurc(y: np.ndarray, p: np.ndarray) -> float:
+    """Area under the risk-coverage curve: mean risk over the n coverages (lower is better)."""
+    return float(risk_coverage(y, p)["risk"].mean())
+
+
+def decision_curve(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray) -> pd.DataFrame:
+    r"""Net benefit of acting on "malignant" at each threshold probability.
+
+    .. math:: \mathrm{NB}(t) = \frac{\mathrm{TP}_t}{n} - \frac{\mathrm{FP}_t}{n} \frac{t}{1 - t}
+
+    A reader who acts at probability t holds one missed cancer as bad as (1 - t) / t needless
+    biopsies. The model is worth using where it lies above both "act on all" and "act on none" (0).
+
+    Parameters
+    ----------
+    y : numpy.ndarray
+        Shape (n,), int.
+    p : numpy.ndarray
+        Shape (n, 3); an image is acted on when p_malignant >= t.
+    thresholds : numpy.ndarray
+        Shape (k,), in (0, 1).
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``threshold, net_benefit, act_on_all, act_on_none``.
+
+    Raises
+    ------
+    ValueError
+        If a threshold is not inside (0, 1).
+
+    References
+    ----------
+    Vickers & Elkin, Med Decis Making 2006;26:565-574.
+    """
+    y, p = check_predictions(y, p)
+    t = np.asarray(thresholds, dtype=float)
+    if not ((t > 0) & (t < 1)).all():
+        raise ValueError("Threshold probabilities must lie inside (0, 1).")
+    malignant, odds = y == MALIGNANT, t / (1 - t)
+    acted = p[:, MALIGNANT, None] >= t
+    benefit = (acted & malignant[:, None]).mean(axis=0)
+    harm = (acted & ~malignant[:, None]).mean(axis=0)
+    everyone = malignant.mean() - (~malignant).mean() * odds
+    return pd.DataFrame(
+        {"threshold": t, "net_benefit": benefit - harm * odds, "act_on_all": everyone}
+    ).assign(act_on_none=0.0)

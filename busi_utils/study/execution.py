@@ -1,0 +1,150 @@
+"""Run the cells that are missing, each job in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from busi_utils.errors import StudyError
+from busi_utils.recipes import recipe_of
+from busi_utils.study.cells import Cell
+from busi_utils.study.cluster import run_on_cluster
+from busi_utils.study.study import Study, duration, jobs_of, plan
+from busi_utils.workspace import locked
+
+
+def run_missing(
+    study: Study,
+    cells: Sequence[Cell],
+    jobs: int = 1,
+    say: Callable[[str], None] = print,
+    scheduler: str = "",
+) -> int:
+    """Train every cell that has no up-to-date result; return how many that were.
+
+    What is there is left alone. A run that is interrupted, even killed, goes on where it stopped:
+    finished cells are kept, the cell in hand resumes after its last whole epoch.
+
+    Parameters
+    ----------
+    study : Study
+        Data, weights and workspace.
+    cells : sequence of Cell
+        What is wanted.
+    jobs : int
+        Processes at a time; the cores are shared among them.
+    say : callable
+        Receives the plan, then one line per finished job, with the time left.
+    scheduler : str
+        Address of a Dask scheduler whose workers train; empty: processes of this machine.
+
+    Raises
+    ------
+    StudyError
+        If data or weights are missing, another run trains in this workspace, or a process dies;
+        see also `cluster.run_on_cluster`.
+    """
+    todo = study.missing(cells)
+    say(f"{len(cells)} cells wanted, {len(cells) - len(todo)} there, {len(todo)} to train")
+    if not todo:
+        return 0
+    for line in plan(todo, jobs, study.dataset, study.workspace):
+        say(line)
+    with locked(study.workspace, "study", wait_s=0):
+        run_alone(_find_weights, study, sorted({(cell.model, cell.recipe) for cell in todo}))
+        work = jobs_of(todo)
+        done = (
+            run_on_cluster(_train, study, work, scheduler)
+            if scheduler
+            else _run_here(study, work, jobs)
+        )
+        _tell(done, len(todo), say)
+    return len(todo)
+
+
+def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:
+    """Stop before anything starts if weights lack; make those that can be made only once."""
+    for model, recipe in starts:
+        study.initial_weights(model, recipe_of(recipe))
+
+
+def _tell(done: Iterable[list[Cell]], cells_all: int, say: Callable[[str], None]) -> None:
+    """Report each finished job and the time left."""
+    started, cells_done = time.perf_counter(), 0
+    for job in done:
+        cells_done += len(job)
+        seconds = time.perf_counter() - started
+        left = seconds / cells_done * (cells_all - cells_done)
+        say(f"{cells_done}/{cells_all} {job[-1]}: {duration(left)} left")
+
+
+def _run_here(study: Study, work: list[list[Cell]], jobs: int) -> Iterator[list[Cell]]:
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # One job a process: its memory returns.
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=_context(), initializer=_start_process, max_tasks_per_child=1
+    )
+    try:
+        futures = {pool.submit(_train_with, threads, study, job): job for job in work}
+        for future in as_completed(futures):
+            future.result()
+            yield futures[future]
+    except BrokenProcessPool as error:
+        raise StudyError(
+            "A training process was killed (often for want of memory): run again with fewer jobs; "
+            "finished cells are kept and the one in hand resumes after its last epoch."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a module's function in a process of its own and return its result."""
+    with ProcessPoolExecutor(1, mp_context=_context(), initializer=_start_process) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _context() -> BaseContext:
+    """Fork from a server that has imported TensorFlow and done nothing with it: seconds a job.
+
+    A process that has used TensorFlow, or whose driver holds a GPU, does not survive a fork.
+    """
+    if "forkserver" not in get_all_start_methods() or Path("/dev/nvidia0").exists():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([f"{__package__}.training_process"])
+    return context
+
+
+def _start_process() -> None:
+    """End with the parent, even if it is killed; import TensorFlow if no server has."""
+    Thread(target=_end_with_parent, daemon=True).start()
+    from busi_utils.study import training_process  # noqa: F401
+
+
+def _end_with_parent() -> None:
+    wait([parent_process().sentinel])
+    os._exit(1)  # an orphan would go on training beside the run that follows
+
+
+def _train_with(threads: int, study: Study, cells: list[Cell]) -> None:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    _train(study, cells)
+
+
+def _train(study: Study, cells: list[Cell]) -> None:
+    from busi_utils.study.cell_training import run_cell
+
+    for cell in study.missing(cells):  # a job that is run again may find some of them done
+        run_cell(study, cell)

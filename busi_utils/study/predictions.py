@@ -1,0 +1,199 @@
+"""Out-of-fold predictions: read the files of all folds, check them, one row per image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from busi_utils import CLASSES
+from busi_utils.audit.folds import read_folds
+from busi_utils.errors import StudyError
+from busi_utils.stats.metrics import SUM_TOLERANCE, encode
+from busi_utils.workspace import Workspace
+
+PROBABILITIES = [f"p_{name}" for name in CLASSES]
+COLUMNS = ["image_id", "label", *PROBABILITIES]
+FILE_NAME = re.compile(r"seed(\d+)_fold(\d+)\.csv")
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What one model and recipe predicted for every image of a cohort, from folds it did not see.
+
+    Attributes
+    ----------
+    images : pandas.DataFrame
+        Columns ``image_id, label, group, fold`` in the order of the folds file.
+    seeds : tuple of int
+    p : numpy.ndarray
+        Shape (seeds, n, 3), probabilities in the order of ``CLASSES``. Given as it is to
+        `bootstrap.bootstrap_metrics`, the metrics of the seeds are averaged.
+    """
+
+    images: pd.DataFrame
+    seeds: tuple[int, ...]
+    p: np.ndarray
+
+    @property
+    def y(self) -> np.ndarray:
+        """Labels (n,), int64, positions in ``CLASSES``."""
+        return encode(self.images["label"].to_numpy())
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Duplicate groups (n,)."""
+        return self.images["group"].to_numpy()
+
+    @property
+    def ensemble(self) -> np.ndarray:
+        """Mean probability over the seeds, (n, 3): one prediction an image."""
+        return self.p.mean(axis=0)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each seed gets each image right, (seeds, n) bool."""
+        return self.p.argmax(axis=-1) == self.y
+
+    def per_seed(self) -> pd.DataFrame:
+        """Tidy frame: one row per seed and image, with its group, fold and probabilities."""
+        frames = [self._frame(p).assign(seed=s) for s, p in zip(self.seeds, self.p, strict=True)]
+        return pd.concat(frames, ignore_index=True)
+
+    def per_image(self) -> pd.DataFrame:
+        """Tidy frame of the seed ensemble: one row per image."""
+        return self._frame(self.ensemble)
+
+    def _frame(self, p: np.ndarray) -> pd.DataFrame:
+        return self.images.assign(**{name: p[:, c] for c, name in enumerate(PROBABILITIES)})
+
+
+def predictions_folder(
+    workspace: Workspace, dataset: str, cohort: str, model: str, recipe: str
+) -> Path:
+    """Return the folder that holds the prediction files of one model and recipe."""
+    return workspace.predictions / dataset / cohort / model / recipe
+
+
+def read_prediction_file(path: Path) -> pd.DataFrame:
+    """Read one prediction file and check it by itself.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``image_id, label, p_normal, p_benign, p_malignant``.
+
+    Raises
+    ------
+    StudyError
+        If the file is absent, has other columns, an unknown label, an image twice, or values that
+        are no probabilities.
+    """
+    advice = "delete the file and run its study cell again."
+    try:
+        frame = pd.read_csv(path, dtype={"image_id": str, "label": str})
+    except FileNotFoundError as error:
+        raise StudyError(f"The predictions {path} are missing: run the study for them.") from error
+    except (OSError, ValueError) as error:
+        raise StudyError(f"The predictions {path} cannot be read ({error}): {advice}") from error
+    if list(frame.columns) != COLUMNS:
+        raise StudyError(f"{path} has columns {list(frame.columns)}, not {COLUMNS}: {advice}")
+    unknown = sorted(set(frame["label"].map(str)) - set(CLASSES))
+    if unknown:
+        raise StudyError(f"{path} holds the unknown label {unknown[0]!r}: {advice}")
+    twice = frame["image_id"][frame["image_id"].duplicated()]
+    if len(twice):
+        raise StudyError(f"{path} holds the image {twice.iloc[0]!r} twice: {advice}")
+    _check_probabilities(frame, path, advice)
+    return frame
+
+
+def _check_probabilities(frame: pd.DataFrame, path: Path, advice: str) -> None:
+    """Stop at the first row whose three values are no probabilities."""
+    try:
+        p = frame[PROBABILITIES].to_numpy(dtype=float)
+    except ValueError as error:
+        raise StudyError(f"{path} holds a probability that is no number: {advice}") from error
+    good = (p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1) <= SUM_TOLERANCE)  # NaN is not good
+    if not good.all():
+        image = frame["image_id"][~good].iloc[0]
+        raise StudyError(
+            f"In {path} the values of {image!r} are no probabilities that sum to 1: {advice}"
+        )
+
+
+def available_seeds(folder: Path) -> tuple[int, ...]:
+    """Return the seeds of which at least one fold lies in the folder, in rising order."""
+    if not folder.is_dir():
+        return ()
+    names = (FILE_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return tuple(sorted({int(name[1]) for name in names if name}))
+
+
+def out_of_fold(
+    workspace: Workspace,
+    dataset: str,
+    cohort: str,
+    model: str,
+    recipe: str,
+    seeds: Sequence[int] | None = None,
+) -> OutOfFold:
+    """Put the test folds of one model and recipe together: every image once per seed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    dataset, cohort, model, recipe : str
+        As in ``results/predictions/<dataset>/<cohort>/<model>/<recipe>/seed<k>_fold<i>.csv``.
+    seeds : sequence of int, optional
+        All seeds found, if not given.
+
+    Raises
+    ------
+    StudyError
+        If a fold of a seed is missing (a part of the folds is never taken for the whole), a file is
+        damaged, or its images and labels are not those of the fold.
+    """
+    images = read_folds(dataset, cohort, workspace)
+    folder = predictions_folder(workspace, dataset, cohort, model, recipe)
+    chosen = tuple(available_seeds(folder) if seeds is None else seeds)
+    if not chosen:
+        raise StudyError(f"There are no predictions in {folder}: run the study for them.")
+    wanted = {(s, f): folder / f"seed{s}_fold{f}.csv" for s in chosen for f in _folds(images)}
+    missing = [path.name for path in wanted.values() if not path.exists()]
+    if missing:
+        names = ", ".join(missing)
+        raise StudyError(f"In {folder} these folds are missing: {names}; run the study for them.")
+    p = np.empty((len(chosen), len(images), len(CLASSES)))
+    for (seed, fold), path in wanted.items():
+        rows = np.flatnonzero(images["fold"] == fold)
+        p[chosen.index(seed), rows] = _matched(path, images.iloc[rows])
+    return OutOfFold(images, chosen, p)
+
+
+def _folds(images: pd.DataFrame) -> list[int]:
+    return sorted(images["fold"].unique().tolist())
+
+
+def _matched(path: Path, expected: pd.DataFrame) -> np.ndarray:
+    """Return the probabilities of a file in the order of the fold's images (m, 3)."""
+    frame = read_prediction_file(path).set_index("image_id")
+    odd = sorted(set(frame.index) ^ set(expected["image_id"]))
+    if odd:
+        where = "is not of this fold" if odd[0] in frame.index else "is missing"
+        raise StudyError(
+            f"{path} does not match the folds file: {odd[0]!r} {where} ({len(odd)} such images); "
+            "delete the file and run its study cell again."
+        )
+    frame = frame.loc[expected["image_id"]]
+    wrong = frame.index[frame["label"].to_numpy() != expected["label"].to_numpy()]
+    if len(wrong):
+        raise StudyError(
+            f"{path} and the folds file disagree on the label of {wrong[0]!r}: delete the "
+            "predictions and run the study cell again."
+        )
+    return frame[PROBABILITIES].to_numpy(dtype=float)

@@ -1,0 +1,187 @@
+"""Tables of results: one row per (cohort, model, recipe), with intervals and initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from busi_utils.errors import StudyError
+from busi_utils.stats.bootstrap import (
+    bootstrap_difference,
+    bootstrap_replicates,
+    percentile_intervals,
+)
+from busi_utils.study.cells import grid, read_record
+from busi_utils.study.predictions import OutOfFold, available_seeds, out_of_fold, predictions_folder
+from busi_utils.study.study import Study
+
+Row = tuple[str, str, str]
+"""(cohort, model, recipe)"""
+
+
+def read_row(study: Study, row: Row) -> OutOfFold:
+    """Return the out-of-fold predictions of one row, all its seeds."""
+    return out_of_fold(study.workspace, study.dataset, *row)
+
+
+def accuracy_by_seed(study: Study, row: Row) -> list[float]:
+    """Return the out-of-fold accuracy of each seed of one row."""
+    return read_row(study, row).right.mean(axis=-1).tolist()
+
+
+def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
+    """Return the run records of one row, one line per seed and fold.
+
+    Raises
+    ------
+    StudyError
+        If its cells started from different initialisations, which no row may hide.
+    """
+    cells = grid(study.dataset, *([name] for name in row), seeds)
+    table = pd.DataFrame([read_record(cell, study.workspace) for cell in cells])
+    kinds = table["init"].unique()
+    if len(kinds) != 1:
+        raise StudyError(f"{' '.join(row)} mixes initialisations ({', '.join(kinds)}).")
+    return table
+
+
+def summarise(
+    study: Study,
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    seed: int,
+    n_replicates: int,
+    reference: Row | None = None,
+) -> pd.DataFrame:
+    """Return metrics with 95 % group-bootstrap intervals, averaged over seeds.
+
+    Parameters
+    ----------
+    study : Study
+        Holds the predictions.
+    rows : sequence of Row
+        Lines of the table.
+    metrics : sequence of str
+        Names in `metrics.metrics`.
+    seed, n_replicates : int
+        Of the bootstrap.
+    reference : Row, optional
+        One of ``rows``, of the same cohort as all of them; adds each row's ``worth``.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``cohort, model, recipe, init, seeds, n``, ``train_accuracy`` (inference mode) and
+        ``logged_accuracy`` (last epoch, dropout and augmentation on), both means over cells,
+        ``epochs``, and for each metric ``<metric>, <metric>_low, <metric>_high``. With a reference
+        also ``worth_value, worth_low, worth_high``: the first metric minus that of the reference,
+        in points, from the same resamples (paired).
+    """
+    found = {row: read_row(study, row) for row in rows}
+    replicates = row_replicates(found, metrics, seed, n_replicates)
+    lines = []
+    for row in rows:
+        table = percentile_intervals(replicates[row]).set_index("metric")
+        line = dict(zip(("cohort", "model", "recipe"), row, strict=True))
+        line |= {"seeds": len(found[row].seeds), "n": len(found[row].y)}
+        line |= _of_records(records(study, row, found[row].seeds))
+        for name in metrics:
+            value, low, high = table.loc[name]
+            line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        if reference is not None:
+            gain = 100 * (replicates[row] - replicates[reference])[[metrics[0]]]
+            value, low, high = percentile_intervals(gain).set_index("metric").iloc[0]
+            line |= {"worth_value": value, "worth_low": low, "worth_high": high}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def row_replicates(
+    found: Mapping[Row, OutOfFold], metrics: Sequence[str], seed: int, n_replicates: int
+) -> dict[Row, pd.DataFrame]:
+    """Return `bootstrap.bootstrap_replicates` of rows; those of one cohort share their resamples.
+
+    Parameters
+    ----------
+    found : mapping of Row to OutOfFold
+        See `read_row`.
+    metrics : sequence of str
+        Names in `metrics.metrics`.
+    seed, n_replicates : int
+        Of the bootstrap.
+    """
+    replicates = {}
+    for cohort in dict.fromkeys(row[0] for row in found):
+        rows = {row: one for row, one in found.items() if row[0] == cohort}
+        images = next(iter(rows.values()))
+        replicates |= bootstrap_replicates(
+            images.y,
+            {row: one.p for row, one in rows.items()},
+            images.groups,
+            seed,
+            n_replicates,
+            wanted=metrics,
+        )
+    return replicates
+
+
+def _of_records(table: pd.DataFrame) -> dict[str, float | str]:
+    """Return what run records say of a row: its start, and means over its cells."""
+    logged = [h[-1]["accuracy_while_training"] if h else np.nan for h in table["history"]]
+    return {
+        "init": table["init"].iloc[0],
+        "train_accuracy": table["train_accuracy"].mean(),
+        "logged_accuracy": float(np.mean(logged)),
+        "epochs": table["epochs_run"].mean(),
+    }
+
+
+def difference(
+    study: Study, row: Row, reference: Row, metric: str, seed: int, n_replicates: int
+) -> dict[str, float]:
+    """Return metric(row) - metric(reference), paired by image, on the images that both hold.
+
+    Where the two cohorts differ, the smaller is compared; groups are those of ``reference``. Each
+    side is the mean over its seeds.
+
+    Returns
+    -------
+    dict
+        ``n, value, low, high`` and ``p``, see `bootstrap.bootstrap_p`.
+    """
+    ours, theirs = read_row(study, row), read_row(study, reference)
+    a, b = (pd.Index(found.images["image_id"]) for found in (ours, theirs))
+    shared = b.intersection(a, sort=False)
+    at_a, at_b = a.get_indexer(shared), b.get_indexer(shared)
+    table = bootstrap_difference(
+        theirs.y[at_b],
+        ours.p[:, at_a],
+        theirs.p[:, at_b],
+        theirs.groups[at_b],
+        seed,
+        n_replicates,
+        [metric],
+    )
+    return {"n": len(shared)} | table.drop(columns="metric").iloc[0].to_dict()
+
+
+def histories(study: Study, rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the learning curves of rows: one line per (row, seed, fold, epoch)."""
+    frames = []
+    for row in rows:
+        folder = predictions_folder(study.workspace, study.dataset, *row)
+        for record in records(study, row, available_seeds(folder)).to_dict("records"):
+            frame = pd.DataFrame(record["history"])
+            keys = {key: record[key] for key in ("cohort", "model", "recipe", "seed", "fold")}
+            frames.append(frame.assign(**keys))
+    return pd.concat(frames, ignore_index=True)
+
+
+def confusion(found: OutOfFold) -> np.ndarray:
+    """Return the mean confusion matrix over seeds, (3, 3): rows are the truth, counts of images."""
+    total = np.zeros((3, 3))
+    for p in found.p:
+        np.add.at(total, (found.y, p.argmax(axis=1)), 1)
+    return total / len(found.seeds)

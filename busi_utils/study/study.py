@@ -1,0 +1,165 @@
+"""The study: its data, what is missing of its results, and how the work is divided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from busi_utils.audit.cohorts import cohort_files
+from busi_utils.audit.folds import read_folds
+from busi_utils.audit.manifest import read_manifest
+from busi_utils.errors import StudyError
+from busi_utils.recipes import Recipe, recipe_of
+from busi_utils.study.cells import Cell, config_hash, images_text, is_done
+from busi_utils.workspace import Workspace
+
+if TYPE_CHECKING:  # TensorFlow takes seconds to import; reading results does not need it
+    from busi_utils.training.weights import InitialWeights
+
+
+@dataclass(frozen=True)
+class Study:
+    """A data set with its files, and how networks start on it.
+
+    Attributes
+    ----------
+    dataset : str
+        ``busi`` or ``phantom``.
+    workspace : Workspace
+        Holds the manifest and folds; receives predictions and records.
+    sources : Mapping
+        Name and folder of each image source; may be empty where nothing is to be trained.
+    weights : str
+        Folder of ImageNet weights; empty: see `weights.imagenet_weights`.
+    size : int
+        Side of the network input in pixels.
+    """
+
+    dataset: str
+    workspace: Workspace
+    sources: Mapping[str, str | Path] = field(default_factory=dict)
+    weights: str = ""
+    size: int = 224
+
+    @cached_property
+    def manifest(self) -> pd.DataFrame:
+        return read_manifest(self.dataset, self.workspace)
+
+    def folds(self, cohort: str) -> pd.DataFrame:
+        return read_folds(self.dataset, cohort, self.workspace)
+
+    def missing(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the cells that have no record with the current configuration."""
+        images = {cohort: self._images_text(cohort) for cohort in {cell.cohort for cell in cells}}
+
+        def expected(cell: Cell) -> str:
+            return config_hash(cell, images[cell.cohort], self.size)
+
+        return [cell for cell in cells if not is_done(cell, expected(cell), self.workspace)]
+
+    def config_hash(self, cell: Cell) -> str:
+        """Return the configuration hash of a cell; see `cells.config_hash`."""
+        return config_hash(cell, self._images_text(cell.cohort), self.size)
+
+    def _images_text(self, cohort: str) -> str:
+        return images_text(self.folds(cohort), self.manifest)
+
+    def require_images(self, cell: Cell) -> None:
+        """Stop if a cell is to be computed and no images were named."""
+        if not self.sources:
+            raise StudyError(
+                f"{cell} has no results yet and no images were named to train it: "
+                "pass DATA=<folder> or set BUSI_DATA."
+            )
+
+    def initial_weights(self, model: str, recipe: Recipe) -> InitialWeights:
+        """Return how a network starts: random only if the recipe says so."""
+        from busi_utils.training.pretraining import phantom_weights
+        from busi_utils.training.weights import RANDOM, imagenet_weights
+
+        if recipe.init == "random":
+            return RANDOM
+        if self.dataset == "phantom":
+            return phantom_weights(model)
+        return imagenet_weights(model, self.weights)
+
+    @cached_property
+    def _images(self) -> pd.DataFrame:
+        return cohort_files("raw", self.manifest, self.sources)
+
+    @cached_property
+    def _images_and_masks(self) -> pd.DataFrame:
+        return cohort_files("raw_with_masks", self.manifest, self.sources)
+
+    def bank_files(self, cohort: str) -> pd.DataFrame:
+        """Return the images whose frozen outputs a cohort's cells share with other cohorts."""
+        return self._images_and_masks if cohort == "raw_with_masks" else self._images
+
+
+def jobs_of(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Divide cells into jobs, each run in a process of its own, which returns its memory.
+
+    Cells that train only a head take seconds and share one process per cohort, model and recipe;
+    every other cell is a job.
+    """
+    jobs: list[list[Cell]] = []
+    key = lambda c: (c.dataset, c.cohort, c.model, c.recipe)  # noqa: E731
+    for (*_, recipe), some in groupby(sorted(cells, key=lambda c: (*key(c), c.seed, c.fold)), key):
+        members = list(some)
+        jobs += [members] if recipe_of(recipe).cut == "features" else [[c] for c in members]
+    return jobs
+
+
+_SECONDS = ("seconds", "seconds_frozen_part")
+
+
+def plan(cells: Sequence[Cell], jobs: int, dataset: str, workspace: Workspace) -> list[str]:
+    """Describe missing cells, one line per (cohort, model, recipe), with the time they will take.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        What is to be trained.
+    jobs : int
+        Processes at a time; they are taken to share the machine without loss.
+    dataset : str
+        Where to look for records.
+    workspace : Workspace
+        Holds the records.
+
+    Returns
+    -------
+    list of str
+        A row without a record of its model and recipe, on whatever cohort, has no estimate.
+    """
+    lines = []
+    key = lambda cell: (cell.cohort, cell.model, cell.recipe)  # noqa: E731
+    for row, members in groupby(sorted(cells), key):
+        number = len(list(members))
+        seconds = _seconds_of_one(workspace, dataset, *row[1:])
+        time = (
+            "no earlier run to judge by" if seconds is None else duration(number * seconds / jobs)
+        )
+        lines.append(f"  {' '.join(row)}: {number} cells, {time}")
+    return lines
+
+
+def _seconds_of_one(workspace: Workspace, dataset: str, model: str, recipe: str) -> float | None:
+    """Return the median time of a cell alike, None if there was none."""
+    paths = (workspace.predictions / dataset).glob(f"*/{model}/{recipe}/seed*_fold*.json")
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    times = [sum(r[name] for name in _SECONDS) for r in records if _SECONDS[1] in r]
+    return median(times) if times else None
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: seconds below 100, else minutes."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

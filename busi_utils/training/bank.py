@@ -1,0 +1,169 @@
+"""The frozen part of a network, computed once per image and view and kept on disk.
+
+What lies below a recipe's cut never changes, so its output is a property of (image, view). A bank
+holds these outputs for every image of a data set; cells fill in what they need and share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from filelock import FileLock
+
+from busi_utils import workspace
+from busi_utils.audit.images import load_masks, load_pixels
+from busi_utils.models import to_input
+from busi_utils.recipes import Recipe
+from busi_utils.training.augment import make_view
+from busi_utils.workspace import atomic_path
+
+MASK_STRIDE = 16  # of the mask that accompanies a view: 14 x 14 at 224 x 224 input
+_BATCH = 32
+_VERSION = 1  # raise when the values of a bank change
+_VIEW_SEED = 0
+
+
+class Bank:
+    """Outputs of the frozen part for (image, view), filled on demand.
+
+    Parameters
+    ----------
+    files : pd.DataFrame
+        Columns ``image_id, path, sha256``: every image that may be asked for.
+    recipe : Recipe
+        Its cut, fit, augmentation and views define the content.
+    input_range : str
+        One of `models.SIGNED`, `models.UNIT`, `models.RAW`.
+    size : int
+        Side of the network's input in pixels.
+    trunk : keras.Model or None
+        The frozen part, input (batch, size, size, 3); None keeps the pixels themselves.
+    trunk_key : str
+        Identity of the trunk (model, initialisation, cut).
+    """
+
+    def __init__(
+        self,
+        files: pd.DataFrame,
+        recipe: Recipe,
+        input_range: str,
+        size: int,
+        trunk: keras.Model | None,
+        trunk_key: str,
+    ) -> None:
+        self.recipe, self.input_range, self.size, self.trunk = recipe, input_range, size, trunk
+        self.sha256 = list(files["sha256"])
+        self.row_of = {name: row for row, name in enumerate(files["image_id"])}
+        self.pixels = load_pixels(files, size, recipe.fit, recipe.marks)
+        self.masks = load_masks(files, size, recipe.fit) if recipe.mask_weight else None
+        self.n_views = 2 + (recipe.views if recipe.augment != "none" else 0)
+        shape = (size, size) if trunk is None else tuple(trunk.output.shape[1:])
+        self.dtype = np.dtype(np.uint8 if trunk is None else np.float16)
+        if trunk is not None and recipe.cut == "features":
+            self.dtype = np.dtype(np.float32)
+        folder = workspace.CACHE / "banks"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._stem = folder / self._identity(trunk_key)
+        with self._lock():
+            n = len(files)
+            self.done = self._open("done", np.dtype(bool), (n, self.n_views))
+            self.values = self._open("values", self.dtype, (n, self.n_views, *shape))
+            side = size // MASK_STRIDE
+            self.view_masks = (
+                self._open("masks", np.dtype(np.float16), (n, self.n_views, side, side))
+                if recipe.mask_weight
+                else None
+            )
+        self._forward = None if trunk is None else tf.function(lambda x: trunk(x, training=False))
+
+    def _identity(self, trunk_key: str) -> str:
+        """Return the name of the files that hold exactly this content."""
+        content = [
+            _VERSION,
+            trunk_key,
+            self.input_range if self.trunk is not None else "",
+            self.size,
+            self.recipe.fit,
+            self.recipe.augment,
+            self.n_views,
+            bool(self.recipe.mask_weight),
+            self.sha256,
+        ]
+        if self.recipe.marks != "kept":
+            content.append(self.recipe.marks)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
+
+    def _lock(self) -> FileLock:
+        return FileLock(f"{self._stem}.lock")
+
+    def _open(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+        path = Path(f"{self._stem}.{name}")
+        size = int(np.prod(shape)) * dtype.itemsize
+        if not path.exists() or path.stat().st_size != size:
+            with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+                os.posix_fallocate(handle.fileno(), 0, size)  # all zero; a full disk shows here
+        return np.memmap(path, dtype, "r+", shape=shape)
+
+    def rows(self, image_ids: Sequence[str]) -> np.ndarray:
+        """Return the row of each image."""
+        return np.array([self.row_of[name] for name in image_ids])
+
+    def require(self, rows: np.ndarray, views: Sequence[int]) -> int:
+        """Compute what is missing of the given images and views; return how many there were.
+
+        Two processes may ask at once: one computes, the other waits and finds it done.
+        """
+        with self._lock():
+            wanted = [(r, v) for r in rows for v in views if not self.done[r, v]]
+            for start in range(0, len(wanted), _BATCH):
+                self._fill(wanted[start : start + _BATCH])
+            self.values.flush()
+        return len(wanted)
+
+    def require_for_training(self, rows: np.ndarray) -> None:
+        """Compute the views that training draws from, and the images themselves if cheap to use."""
+        random_views = list(range(2, self.n_views))
+        itself = [] if random_views and self.recipe.cut != "features" else [0]
+        self.require(rows, itself + random_views)
+
+    def _fill(self, wanted: list[tuple[int, int]]) -> None:
+        drawn = [self._view(row, view) for row, view in wanted]
+        images = np.stack([image for image, _ in drawn])
+        if self._forward is None:
+            out = images
+        else:
+            # Always a full batch: the kernels then round alike however the work was divided.
+            full = np.concatenate([images, np.repeat(images[-1:], _BATCH - len(images), 0)])
+            out = self._forward(to_input(full, self.input_range)).numpy()[: len(images)]
+        for (row, view), value, (_, mask) in zip(wanted, out, drawn, strict=True):
+            self.values[row, view] = value
+            if self.view_masks is not None:
+                side = self.size // MASK_STRIDE
+                blocks = mask.reshape(side, MASK_STRIDE, side, MASK_STRIDE)
+                self.view_masks[row, view] = blocks.mean(axis=(1, 3), dtype=np.float32)
+        rows, views = np.array(wanted).T
+        self.done[rows, views] = True
+
+    def _view(self, row: int, view: int) -> tuple[np.ndarray, np.ndarray]:
+        image = self.pixels[row]
+        mask = np.zeros_like(image) if self.masks is None else self.masks[row]
+        return make_view(image, mask, self.sha256[row], self.recipe.augment, view, _VIEW_SEED)
+
+    def batch(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        """Return what the trained part reads, float32, for the given (row, view) pairs."""
+        values = self.values[rows, views]
+        if self.trunk is None:
+            return to_input(values, self.input_range)
+        return values.astype(np.float32)
+
+    def mask_batch(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        """Return the lesion share of each cell, float32 (n, size / 16, size / 16), 0-1."""
+        return self.view_masks[rows, views].astype(np.float32)

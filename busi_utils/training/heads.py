@@ -1,0 +1,91 @@
+"""What is put on a backbone, and the graph cut into a frozen and a trained part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from busi_utils import CLASSES
+from busi_utils.models import backbone_of
+from busi_utils.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Network:
+    """One classifier and its two parts, which share their layers with it.
+
+    Attributes
+    ----------
+    full : keras.Model
+        Image (batch, size, size, 3) to class probabilities (batch, 3).
+    trunk : keras.Model or None
+        Image to the cut; None if nothing is frozen.
+    top : keras.Model
+        The cut to probabilities, and to mask logits (batch, size / 16, size / 16, 1) if the recipe
+        learns masks.
+    """
+
+    full: keras.Model
+    trunk: keras.Model | None
+    top: keras.Model
+
+
+def _original_head(features: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
+    """Dense(128, ReLU), dropout, Dense(3, softmax): the original report's head."""
+    x = keras.layers.Dense(128, activation="relu", name="hidden")(features)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    return keras.layers.Dense(len(CLASSES), activation="softmax", name="classes")(x)
+
+
+def _mask_branch(
+    skip: keras.KerasTensor, last: keras.KerasTensor
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return mask logits at 14 x 14 and the deep features pooled over the predicted lesion.
+
+    A 1 x 1 convolution reduces each of the two deepest resolutions; the coarser is enlarged and
+    added (a feature pyramid of two levels). Where the lesion is thought to be then weighs the
+    pooling, so that the classifier looks at the lesion without being given the mask.
+    """
+    layers = keras.layers
+    coarse = layers.Conv2D(64, 1, name="mask_coarse")(last)
+    coarse = layers.UpSampling2D(2, interpolation="bilinear", name="mask_enlarged")(coarse)
+    fine = layers.Conv2D(64, 1, name="mask_fine")(skip)
+    both = layers.Activation("relu", name="mask_features")(
+        layers.Add(name="mask_sum")([coarse, fine])
+    )
+    logits = layers.Conv2D(1, 3, padding="same", name="mask")(both)
+    weight = layers.Activation("sigmoid", name="mask_share")(logits)
+    weight = layers.AveragePooling2D(2, name="lesion_weight")(weight)
+    weighted = layers.Multiply(name="lesion_features")([last, weight])
+    pooled = layers.GlobalAveragePooling2D(name="lesion_pooled")(weighted)
+    return logits, pooled
+
+
+def build_network(model: str, backbone: keras.Model, recipe: Recipe) -> Network:
+    """Put the recipe's head on a backbone and cut the graph where the recipe says."""
+    entry = backbone_of(model)
+    features = keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
+    outputs = []
+    if recipe.head == "mask":
+        skip = backbone.get_layer(entry.last_at_14).input
+        logits, lesion = _mask_branch(skip, backbone.output)
+        joined = keras.layers.Concatenate(name="pooled_both")([features, lesion])
+        joined = keras.layers.Dropout(recipe.dropout, name="dropout")(joined)
+        classes = keras.layers.Dense(len(CLASSES), activation="softmax", name="classes")(joined)
+        outputs = [logits]
+    else:
+        classes = _original_head(features, recipe.dropout)
+    full = keras.Model(backbone.input, classes, name=model)
+    cut = {
+        "pixels": backbone.input,
+        "middle": backbone.get_layer(entry.cut_before).input,
+        "features": features,
+    }[recipe.cut]
+    trunk = None if recipe.cut == "pixels" else keras.Model(backbone.input, cut)
+    top = keras.Model(cut, [classes, *outputs])
+    if recipe.bn_momentum is not None:
+        for layer in top.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = recipe.bn_momentum
+    return Network(full, trunk, top)

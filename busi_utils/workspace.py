@@ -1,0 +1,178 @@
+"""Where everything lies: the only module that knows the names of the study's folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from busi_utils.errors import StudyError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NOTEBOOKS = REPOSITORY / "notebooks"
+CACHE = Path(os.environ.get("BUSI_CACHE", REPOSITORY / "build" / "cache"))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that receives what a run makes: results, figures and report.
+
+    The published study lives in the repository itself, the demonstration in ``demo/`` (ignored by
+    git), so that synthetic numbers can never overwrite real ones.
+    """
+
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def predictions(self) -> Path:
+        return self.results / "predictions"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def tables(self) -> Path:
+        return self.report / "tables"
+
+    @property
+    def metrics(self) -> Path:
+        return self.report / "metrics.json"
+
+    def manifest(self, dataset: str) -> Path:
+        return self.results / f"manifest_{dataset}.csv"
+
+    def folds(self, dataset: str, cohort: str) -> Path:
+        return self.results / f"folds_{dataset}_{cohort}.csv"
+
+
+def workspace_for(dataset: str, root: str | Path = "") -> Workspace:
+    """Return the workspace of a data set: ``root`` if given, else ``demo/`` for the phantom."""
+    if root:
+        return Workspace(Path(root).resolve())
+    return Workspace(REPOSITORY / "demo" if dataset == "phantom" else REPOSITORY)
+
+
+def folder_from(value: str, variable: str, what: str) -> Path:
+    """Resolve a data folder from a parameter, else from an environment variable.
+
+    Parameters
+    ----------
+    value : str
+        Path given by the caller; empty means "look at the environment variable".
+    variable : str
+        Name of the environment variable, for instance ``BUSI_DATA``.
+    what : str
+        What the folder holds, for the error message.
+
+    Raises
+    ------
+    StudyError
+        If neither names an existing folder.
+    """
+    chosen = value or os.environ.get(variable, "")
+    if not chosen:
+        raise StudyError(f"No {what} was named: pass its folder or set {variable}.")
+    path = Path(chosen).expanduser().resolve()
+    if not path.is_dir():
+        raise StudyError(
+            f"The {what} folder {path} does not exist: correct the path or {variable}."
+        )
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that replaces it when the block ends well.
+
+    Raises
+    ------
+    StudyError
+        If the disk refuses the write (full, read-only); the old file is untouched.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        temporary.chmod(0o644)  # mkstemp makes private files; results are meant to be read
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise StudyError(
+            f"{path} could not be written ({error.strerror or error}): free space or permissions, "
+            "then run again; the previous file is unchanged."
+        ) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON atomically, with sorted keys and a final newline, so that diffs stay small."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame, float_format: str | None = None) -> None:
+    """Write a table as CSV atomically, without its index and with Unix line ends."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
+
+
+@contextmanager
+def locked(workspace: Workspace, name: str, *, wait_s: float = 60.0) -> Iterator[None]:
+    """Hold the lock ``name`` of a workspace; the operating system frees it if the process dies.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its root receives the hidden file ``.<name>.lock``, which git ignores.
+    name : str
+        What is locked, for instance ``figures``.
+    wait_s : float
+        Seconds to wait for another holder; 0 gives up at once.
+
+    Raises
+    ------
+    StudyError
+        If another process still holds the lock after ``wait_s`` seconds.
+    """
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(workspace.root / f".{name}.lock")
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout as error:
+        raise StudyError(
+            f"Another run is using {workspace.root} (lock '{name}'): wait until it ends, or give "
+            "this one its own folder with WORKSPACE=<folder>."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
