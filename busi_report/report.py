@@ -16,7 +16,7 @@ from busi_report.pandoc import CSS, pandoc
 from busi_report.parts import PANDOC_COLUMNS, Parts
 from busi_utils.errors import StudyError
 from busi_utils.recipes import RECIPES
-from busi_utils.record import formats
+from busi_utils.record import templates
 from busi_utils.record.numbers import read_metrics, record_metrics
 from busi_utils.workspace import REPOSITORY, Workspace, atomic_path, write_text
 
@@ -87,24 +87,7 @@ def fill(
 
 
 def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        comment_start_string="{##",  # Markdown writes identifiers as {#name}
-        comment_end_string="##}",
-        autoescape=False,  # the output is Markdown, not HTML
-    )
-    environment.filters |= {
-        "pct": formats.pct,
-        "points": formats.points,
-        "count": formats.count,
-        "decimal": formats.decimal,
-        "ci": formats.ci,
-        "points_ci": formats.points_ci,
-        "signed": formats.signed,
-    }
+    environment = templates.environment(jinja2.FileSystemLoader(template.parent))
     environment.globals |= {
         "figure": parts.figure,
         "table": parts.table,
