@@ -63,6 +63,12 @@ class Page:
         numbers.save_table(name, table, self.place)
         return table[list(columns or table.columns)].round(digits)
 
+    def kept_table(self, name: str, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Return a stored table, or compute and store it: for what needs TensorFlow or hours."""
+        if not (self.place.tables / f"{name}.csv").exists():
+            numbers.save_table(name, compute(), self.place)
+        return numbers.read_table(name, self.place)
+
     def save_figure(
         self,
         fig: Figure | None,

@@ -1,6 +1,4 @@
-"""Rows of results against scikit-learn, and the rules behind the verdicts."""
-
-import copy
+"""Rows of results against scikit-learn."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,6 @@ from busi_utils.analysis.reported import MOMENTUM, REPORTED_INTERVAL, stale_stat
 from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
 from busi_utils.models import build_backbone
-from busi_utils.record.baseline_verdicts import verdicts
 from busi_utils.study.cells import Cell, prediction_table, save_cell
 from busi_utils.study.rows import accuracy_by_seed, confusion, difference, read_row, summarise
 from busi_utils.study.study import Study
@@ -94,44 +91,6 @@ def test_a_row_never_mixes_initialisations(study):
     _write(study, "raw", "original", 1, init="imagenet")
     with pytest.raises(StudyError, match="mixes initialisations"):
         summarise(study, [("raw", "mobilenetv2", "original")], ["accuracy"], 0, 100)
-
-
-def _numbers(test: float, train: float, fits: list[str], best: float) -> dict:
-    row = {"accuracy": test, "accuracy_low": test - 0.03, "accuracy_high": test + 0.03}
-    row["train_accuracy"] = train
-    tuned = row | {"worth_value": 9.0, "worth_low": 5.0, "worth_high": 13.0}
-    return {
-        "reported": {"train": 0.65, "test": 0.7, "test_low": 0.62, "test_high": 0.765, "n": 152},
-        "written": {"raw": row, "clean": row},
-        "fit": {"raw": {"accuracy_while_training": train - 0.02}},
-        "megabytes": {"keras": 9.9, "h5": 9.8},
-        "parameters": 2_422_339,
-        "better_fits": fits,
-        "best_train": "150 epochs",
-        "best_train_accuracy": best,
-        "tuned": tuned,
-        "nearest": {"recipe": "x", "cohort": "clean", "train_accuracy": 0.7, "accuracy": 0.7},
-    }
-
-
-@pytest.mark.parametrize(
-    ("test", "train", "fits", "best", "expected"),
-    [
-        (0.70, 0.65, [], 0.9, ("confirmed", "unverifiable", "refuted")),
-        (0.76, 0.82, [], 0.98, ("partly confirmed", "refuted", "refuted")),
-        (0.80, 0.82, ["no dropout"], 0.98, ("refuted", "partly confirmed", "refuted")),
-        (0.80, 0.71, ["no dropout"], 0.90, ("partly confirmed", "confirmed", "refuted")),
-    ],
-)
-def test_verdicts_follow_their_rules(test, train, fits, best, expected):
-    numbers = _numbers(test, train, fits, best)
-    before = copy.deepcopy(numbers)
-    found = verdicts(numbers, "busi")
-    assert [row[0] for row in found] == ["C1", "C2", "C4"]
-    assert tuple(row[3] for row in found) == expected
-    assert f"test {100 * test:.1f}" in found[0][2]
-    assert numbers == before
-    assert {row[3] for row in verdicts(numbers, "phantom")} == {"unverifiable"}
 
 
 def test_stale_statistics_follow_the_momentum_of_the_network():

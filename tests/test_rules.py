@@ -1,0 +1,88 @@
+"""The rules of the verdicts on plain numbers, and how a page shows what they decide."""
+
+import pytest
+
+from busi_utils.errors import StudyError
+from busi_utils.notebook import Page
+from busi_utils.record import numbers, rules, templates
+
+
+@pytest.mark.parametrize(
+    ("test", "train", "expected"),
+    [
+        (0.00, 0.00, "confirmed"),
+        (0.07, 0.17, "partly confirmed"),
+        (0.10, 0.05, "partly confirmed"),
+        (-0.10, 0.06, "refuted"),
+    ],
+)
+def test_the_reported_accuracies(test, train, expected):
+    assert rules.reported_accuracies(test, 0.04, train) == expected
+
+
+@pytest.mark.parametrize(
+    ("fits", "best", "expected"),
+    [
+        ([], 0.90, "unverifiable"),
+        ([], 0.98, "refuted"),
+        (["no dropout"], 0.98, "partly confirmed"),
+        (["no dropout"], 0.90, "confirmed"),
+    ],
+)
+def test_underfitting_is_parted_from_a_weak_network(fits, best, expected):
+    assert rules.underfitting(fits, best) == expected
+
+
+def test_a_file_size_may_be_off_by_half_a_megabyte():
+    assert rules.file_size({"h5": 9.8, "keras": 3.9}, 3.4) == "confirmed"
+    assert rules.file_size({"h5": 9.8, "keras": 9.9}, 3.4) == "refuted"
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    captions = tmp_path / "captions.md"
+    captions.write_text("## C4\n\nSaved it takes {{ megabytes.h5 | decimal(1) }} MB.\n")
+    monkeypatch.setattr(templates, "CAPTIONS", captions)
+    return lambda dataset: Page("02_x", dataset, str(tmp_path))
+
+
+def test_a_verdict_is_shown_with_its_rule_numbers_and_evidence(page, monkeypatch):
+    shown = []
+    monkeypatch.setattr("busi_utils.notebook.display", lambda text: shown.append(text.data))
+    inputs = {"megabytes": {"h5": 9.8}, "claimed": 3.4}
+    page("busi").record_verdict("C4", rules.file_size, inputs)
+    for words in ("“Small model size", "within 0.5 MB", "h5: 9.8", "takes 9.8 MB", "**refuted**"):
+        assert words in shown[0]
+    (row,) = numbers.read_verdicts(page("busi").place).to_dict("records")
+    assert (row["claim_id"], row["verdict"]) == ("C4", "refuted")
+    assert row["evidence"] == "Saved it takes 9.8 MB."
+    page("phantom").record_verdict("C4", rules.file_size, inputs)
+    (row,) = numbers.read_verdicts(page("busi").place).to_dict("records")
+    assert row["verdict"] == "unverifiable"
+    assert row["evidence"].startswith("Synthetic data say nothing")
+
+
+def test_a_kept_table_is_computed_once(page):
+    import pandas as pd
+
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return pd.DataFrame({"x": [1.5]})
+
+    found = [page("busi").kept_table("some", compute) for _ in range(2)]
+    assert len(calls) == 1
+    assert found[0].equals(found[1])
+
+
+def test_a_figure_without_images_is_said_to_be_absent(page, monkeypatch):
+    shown = []
+    monkeypatch.setattr("busi_utils.notebook.display", lambda text: shown.append(text.data))
+    page("busi").save_figure(None, "gallery")
+    assert "needs the images" in shown[0]
+
+
+def test_an_unfilled_placeholder_names_the_notebook(page):
+    with pytest.raises(StudyError, match="02_x cannot be filled"):
+        page("busi").say("{{ x | pct }}")
