@@ -1,5 +1,7 @@
 """What the audit counts, compares and draws."""
 
+import shutil
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -8,10 +10,10 @@ from busi_phantom.busi_layout import write_phantom_dataset
 from busi_utils.audit import agreement
 from busi_utils.audit import counts as audit
 from busi_utils.audit import growth as scaling
+from busi_utils.audit.preparation import audited, prepare_data
 from busi_utils.errors import StudyError
 from busi_utils.plots import audit as audit_figures
-from busi_utils.record import audit_verdicts
-from busi_utils.record.claims import CLAIMS
+from busi_utils.record import templates
 from busi_utils.workspace import Workspace
 
 COUNTS = {"benign": 24, "malignant": 12, "normal": 10}
@@ -26,7 +28,7 @@ def phantom(tmp_path_factory):
     few = {"benign": 2, "malignant": 2, "normal": 2}
     write_phantom_dataset(sources["clinic"], few, seed=4, scanner="B", plant=False)
     workspace = Workspace(root / "work")
-    return sources, workspace, audit.audited(sources, "phantom", workspace)
+    return sources, workspace, prepare_data(sources, "phantom", workspace)
 
 
 def small_manifest() -> pd.DataFrame:
@@ -48,24 +50,32 @@ def small_manifest() -> pd.DataFrame:
 def test_every_planted_twin_is_found(phantom):
     sources, _, prepared = phantom
     manifest = prepared.manifest
-    reference = agreement.reference_of(manifest, sources)
-    assert reference["known"].sum() == (manifest["source"] == "phantom").sum() + 6
-    numbers = agreement.pair_agreement(manifest["duplicate_group"], reference["group"])
-    assert numbers["reference"] >= 5
-    assert numbers["precision"] == numbers["recall"] == 1
-    marks = agreement.flag_agreement(manifest["annotated"], reference["annotated"])
-    assert marks["precision"] == 1
-    assert marks["recall"] > 0.85
+    checked = agreement.compared(manifest, sources)
+    assert checked.reference["known"].sum() == (manifest["source"] == "phantom").sum() + 6
+    assert checked.pairs["reference"] >= 5
+    assert checked.pairs["precision"] == checked.pairs["recall"] == 1
+    assert checked.disputed_pairs.empty
+    assert checked.marks["precision"] == 1
+    assert checked.marks["recall"] > 0.85
+    missed = checked.marks["reference"] - checked.marks["common"]
+    assert len(checked.disputed_marks) == missed
+    assert not checked.disputed_marks["annotated"].any()
 
 
-def test_an_audit_is_read_where_no_images_are(phantom):
+def test_an_audit_is_read_where_no_images_are(phantom, tmp_path, monkeypatch):
     _, workspace, prepared = phantom
-    again = audit.audited({}, "phantom", workspace)
+    monkeypatch.delenv("BUSI_DATA", raising=False)
+    stored = Workspace(tmp_path)
+    with pytest.raises(StudyError, match="audit"):
+        audited("busi", "", stored)
+    stored.results.mkdir()
+    for path in workspace.results.glob("*_phantom*.csv"):
+        shutil.copy(path, stored.results / path.name.replace("phantom", "busi"))
+    again = audited("busi", "", stored)
     assert again.manifest["image_id"].equals(prepared.manifest["image_id"])
     assert len(again.pairs) == len(prepared.pairs)
     assert again.folds.keys() == prepared.folds.keys()
-    with pytest.raises(StudyError, match="audit"):
-        audit.audited({}, "busi", workspace)
+    assert not again.sources
 
 
 def test_files_are_images_and_masks(phantom):
@@ -85,7 +95,10 @@ def test_images_are_opened_by_name(phantom):
     manifest = prepared.manifest
     names = ["benign (2)", "clinic/normal (1)"]
     sizes = manifest.set_index("image_id").loc[names, ["height", "width"]].to_numpy().tolist()
-    assert [list(im.shape) for im in audit.open_images(manifest, sources, names)] == sizes
+    fig = audit_figures.image_gallery(names, names, manifest, sources)
+    shown = [list(image.get_array().shape) for ax in fig.axes for image in ax.images]
+    plt.close(fig)
+    assert shown == sizes
 
 
 def test_readings_of_the_share_of_masks():
@@ -104,42 +117,41 @@ def test_readings_of_the_total():
     assert table.loc["cohort clean", "images"] == 2
 
 
-@pytest.mark.parametrize(
-    ("images", "share", "verdict"),
-    [
-        (7, 46.2, "confirmed"),  # every image; 6 / (7 + 6) = 46.15 % rounds to 46.2 %
-        (7, 45.5, "partly confirmed"),
-        (6, 46.2, "partly confirmed"),
-        (6, 46.1, "refuted"),  # 0.05 off, but it rounds up
-    ],
-)
-def test_verdict_on_the_account_of_the_data(images, share, verdict):
-    manifest = small_manifest()
-    totals = audit.total_readings(manifest, claimed=images)
-    shares = audit.share_readings(manifest, claimed=share)
-    row = audit_verdicts.data_claim(manifest, totals, shares, "busi")
-    assert row[0] == "C6"
-    assert row[1] in {claim.words for claim in CLAIMS}
-    assert row[3] == verdict
-    assert "7 images and 8 masks" in row[2]
+@pytest.mark.parametrize(("images", "share"), [(7, 46.2), (6, 45.5)])
+def test_evidence_on_the_account_of_the_data(images, share):
+    totals = audit.total_readings(small_manifest(), claimed=images)
+    shares = audit.share_readings(small_manifest(), claimed=share)
+    values = {
+        "claimed_images": images,
+        "claimed_per_cent": share,
+        "per_cent": shares["per_cent"].tolist(),
+        "total": totals.loc[totals["off"].abs().idxmin()],
+        "share": shares.iloc[0],
+        "held": 7,
+        "masks": 8,
+    }
+    evidence, _ = templates.caption("C6", values)
+    assert "7 images and 8 masks" in evidence
     nearest = "7 (every image), " + ("exactly the claim" if images == 7 else "1 off")
-    assert f"nearest to {images} images is {nearest}." in row[2]
-    assert "6 / (7 + 6) = 46.15 %, counting one mask per lesion image" in row[2]
+    assert f"nearest to {images} images is {nearest}." in evidence
+    assert "6 / (7 + 6) = 46.15 %, counting one mask per lesion image" in evidence
     rounds = ", which rounds to 46.2 %." if share == 46.2 else f"; no reading rounds to {share} %."
-    assert row[2].endswith(rounds)
-    silent = audit_verdicts.data_claim(manifest, totals, shares, "phantom")
-    assert silent[3] == "unverifiable"
-    assert silent[2] == f"Synthetic data say nothing of this claim. {row[2]}"
+    assert evidence.endswith(rounds)
+    against_images = shares[shares["reading"] == "all masks, against images"].iloc[0]
+    evidence, _ = templates.caption("C6", values | {"share": against_images})
+    assert "8 / 7 = 114.29 %, counting all masks" in evidence
 
 
 def test_the_flow_ends_in_the_clean_cohort():
     flow = audit.flow_table(small_manifest())
     assert flow["all"].tolist() == [7, 5, 3, 2]
     assert flow["removed"].tolist() == [0, 2, 2, 1]
-    assert audit_figures.flow_caption(flow, "BUSI") == (
+    caption, alt = templates.caption("cohort_flow", {"flow": flow, "what": "BUSI"})
+    assert caption == (
         "Of 7 images of BUSI 2 remain: duplicates cost 1, axilla and needle images 2, "
         "conflicting labels 2."
     )
+    assert alt.endswith("no axilla or needle 3; one per group (clean) 2")
     assert flow.loc[3, ["normal", "benign", "malignant"]].tolist() == [1, 1, 0]
 
 
@@ -167,7 +179,6 @@ def test_agreement_counts_pairs():
     assert numbers == {
         "found": 3, "reference": 2, "common": 1, "precision": 1 / 3, "recall": 0.5,
     }  # fmt: skip
-    assert agreement.in_words(numbers).endswith("precision 0.333; recall 0.500")
     nothing = agreement.pair_agreement(pd.Series([1, 2]), pd.Series([1, 2]))
     assert nothing == {"found": 0, "reference": 0, "common": 0}
     disputed = agreement.disagreeing_pairs(pd.Series(list("pqrst")), found, reference)
@@ -189,11 +200,6 @@ def test_growth_is_measured_once(tmp_path, monkeypatch):
         scaling.duplicate_scaling("phantom", [10], 0, workspace)
 
 
-def test_growth_exponent():
-    table = pd.DataFrame({"images": [10, 100, 1000], "cpu_seconds": [1, 100, 10000]})
-    assert scaling.growth_exponent(table) == pytest.approx(2)
-
-
 def test_figures_show_every_pair_and_class(phantom):
     sources, _, prepared = phantom
     manifest, pairs = prepared.manifest, prepared.pairs
@@ -203,14 +209,13 @@ def test_figures_show_every_pair_and_class(phantom):
     assert not chosen.duplicated(["image_id_a", "image_id_b"]).any()
     assert {"exact", "across classes", "cropped"} <= set(chosen["sort"])
     names = chosen[["image_id_a", "image_id_b"]].to_numpy().ravel().tolist()
-    images = audit.open_images(manifest, sources, names)
-    fig = audit_figures.pair_gallery(chosen, images)
+    fig = audit_figures.pair_gallery(chosen, manifest, sources)
     assert sum(len(ax.images) for ax in fig.axes) == len(names)
     titles = [panel.get_suptitle() for panel in fig.subfigs if panel.axes]
     assert [title.split(", r = ")[0] for title in titles] == chosen["sort"].tolist()
     fig = audit_figures.cohort_flow(audit.flow_table(manifest))
     assert str(len(manifest)) in {text.get_text().strip() for text in fig.axes[0].texts}
-    share = audit_figures.marked_share(manifest)
+    share = audit.marked_share(manifest)
     assert share["annotated"].sum() == manifest["annotated"].sum()
     assert ((share["low"] <= share["share"]) & (share["share"] <= share["high"])).all()
     _, sizes = audit_figures.shortcuts(manifest, share).axes
@@ -218,13 +223,30 @@ def test_figures_show_every_pair_and_class(phantom):
     plt.close("all")
 
 
-def test_widths_are_compared_by_class():
-    manifest = small_manifest().assign(width=[700, 500, 510, 520, 500, 510, 520])
-    gaps = audit_figures.width_gaps(manifest)
-    assert gaps["normal", "malignant"] == 1
-    assert gaps["benign", "malignant"] == 0
-    share = audit_figures.marked_share(manifest)
-    caption = audit_figures.shortcuts_caption(manifest, share, "BUSI")
-    assert "0.0 % of normal, 33.3 % of benign, 0.0 % of malignant images" in caption
+def test_the_shortcuts_are_told_in_words():
+    values = {
+        "marks": audit.marked_share(small_manifest()),
+        "width": {"normal": 700.0, "benign": 510.0, "malignant": 510.0},
+        "gaps": {
+            "normal and benign": 0.9,
+            "normal and malignant": 1.0,
+            "benign and malignant": 0.0,
+        },
+        "what": "BUSI",
+    }
+    caption, _ = templates.caption("shortcuts", values)
+    assert "0.0 % of normal, 33.3 % of benign, 0.0 % of malignant images carry" in caption
     assert "700 (normal), 510 (benign), 510 (malignant) pixels" in caption
-    assert "benign and malignant images least, by up to 0." in caption
+    assert "of normal and malignant images differ most, by up to 100 points" in caption
+    assert caption.endswith("those of benign and malignant images least, by up to 0.")
+
+
+def test_the_other_captions_of_the_audit():
+    timing = pd.DataFrame({"images": [780, 7800], "cpu_seconds": [1.0, 12.0]})
+    caption, _ = templates.caption("duplicate_scaling", {"exponent": 1.079, "timing": timing})
+    assert "power 1.08 of" in caption
+    assert caption.endswith("(exponent fitted to 2 sizes, 780 to 7,800).")
+    chosen = pd.DataFrame({"sort": ["exact", "cropped"]})
+    caption, alt = templates.caption("duplicate_pairs", {"chosen": chosen, "what": "BUSI"})
+    assert "of BUSI, one pair of each sort (exact, cropped); r is" in caption
+    assert alt.startswith("2 pairs of ultrasound images;")

@@ -7,7 +7,7 @@ import pytest
 
 from busi_phantom.render import render_phantoms
 from busi_utils.audit import duplicates
-from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
+from busi_utils.audit.duplicates import duplicate_groups, find_duplicates, tile_correlation
 from busi_utils.audit.sift import CODE_LENGTH, align, describe
 
 
@@ -134,6 +134,14 @@ def test_alignment_recovers_scale_and_shift(originals):
     back = found.inverse()
     assert back.scale * found.scale == pytest.approx(1)
     assert back.scale * found.shift + back.shift == pytest.approx([0, 0], abs=1e-4)
+
+
+def test_tile_correlation_ignores_gain_and_marks(originals):
+    grey, other = (cv2.resize(original, (300, 220)) for original in originals[:2])
+    assert tile_correlation(grey, grey) == pytest.approx(1)
+    assert tile_correlation(grey, marked(brightened(grey))) > 0.9
+    assert tile_correlation(grey, other) < 0.35
+    assert tile_correlation(np.zeros_like(grey), grey) == -1
 
 
 def test_groups_are_transitive_and_numbered_by_first_appearance():

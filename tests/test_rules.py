@@ -8,6 +8,19 @@ from busi_utils.record import numbers, rules, templates
 
 
 @pytest.mark.parametrize(
+    ("images", "per_cent", "verdict"),
+    [
+        (7, 46.2, "confirmed"),  # 6 / 13 = 46.15 % rounds to 46.2 %
+        (7, 45.5, "partly confirmed"),
+        (6, 46.2, "partly confirmed"),
+        (6, 46.1, "refuted"),  # 0.05 off, but it rounds up
+    ],
+)
+def test_account_of_the_data(images, per_cent, verdict):
+    assert rules.account_of_data(images, [5, 7], per_cent, [100 * 6 / 13, 50.0]) == verdict
+
+
+@pytest.mark.parametrize(
     ("test", "train", "expected"),
     [
         (0.00, 0.00, "confirmed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,43 @@ from busi_utils.audit.published import facts_of
 
 TWINS = ("exact", "rescaled", "cropped", "brightness", "cross_class")
 MARKS = ("text", "calipers")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the audit found, against what is known of the same images from elsewhere.
+
+    Attributes
+    ----------
+    reference : pd.DataFrame
+        See `reference_of`.
+    pairs, marks : dict
+        Of duplicates and of burnt-in marks: see `pair_agreement` and `flag_agreement`.
+    disputed_pairs : pd.DataFrame
+        See `disagreeing_pairs`.
+    disputed_marks : pd.DataFrame
+        Rows of the manifest, of the images that one side alone calls marked.
+    """
+
+    reference: pd.DataFrame
+    pairs: dict[str, float]
+    marks: dict[str, float]
+    disputed_pairs: pd.DataFrame
+    disputed_marks: pd.DataFrame
+
+
+def compared(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> Agreement:
+    """Compare groups and marks of a manifest with the reference, where that knows the images."""
+    reference = reference_of(manifest, sources)
+    found, known = manifest[reference["known"]], reference[reference["known"]]
+    group, marked = found["duplicate_group"], found["annotated"]
+    return Agreement(
+        reference,
+        pair_agreement(group, known["group"]),
+        flag_agreement(marked, known["annotated"]),
+        disagreeing_pairs(found["image_id"], group, known["group"]),
+        found[marked != known["annotated"]],
+    )
 
 
 def reference_of(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> pd.DataFrame:
@@ -119,13 +157,6 @@ def disagreeing_pairs(ids: pd.Series, found: pd.Series, reference: pd.Series) ->
                 if other[keys[i]] != other[keys[j]]
             ]
     return pd.DataFrame(rows, columns=["image_id_a", "image_id_b", "only_in"])
-
-
-def in_words(values: Mapping[str, float]) -> str:
-    """Return an agreement (`pair_agreement`, `flag_agreement`) as one sentence."""
-    rates = [f"{name} {values[name]:.3f}" for name in ("precision", "recall") if name in values]
-    head = f"found {values['found']}, reference {values['reference']}, common {values['common']}"
-    return "; ".join([head, *rates])
 
 
 def curated_table(manifest: pd.DataFrame) -> pd.DataFrame:

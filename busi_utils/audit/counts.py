@@ -6,46 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from PIL import Image
+from statsmodels.stats.proportion import proportion_confint
 
 from busi_utils import CLASSES
-from busi_utils.audit.cohorts import COHORTS
-from busi_utils.audit.folds import read_folds
-from busi_utils.audit.images import read_grey
-from busi_utils.audit.manifest import CROSS_CLASS, read_duplicates, read_manifest
-from busi_utils.audit.preparation import PreparedData, prepare_data
+from busi_utils.audit.manifest import CROSS_CLASS
 from busi_utils.audit.published import facts_of
-from busi_utils.audit.sources import class_folders, class_root, masks_beside
-from busi_utils.workspace import Workspace
-
-
-def audited(
-    sources: Mapping[str, str | Path], dataset: str, workspace: Workspace, tables: str = ""
-) -> PreparedData:
-    """Audit the sources; without any, read what an earlier audit left in the workspace.
-
-    Raises
-    ------
-    StudyError
-        See `prepare.prepare_data` and `manifest.read_manifest`.
-    """
-    if sources:
-        return prepare_data(sources, dataset, workspace, tables or None)
-    held = [cohort for cohort in COHORTS if workspace.folds(dataset, cohort).is_file()]
-    folds = {cohort: read_folds(dataset, cohort, workspace) for cohort in held}
-    return PreparedData(
-        read_manifest(dataset, workspace), read_duplicates(dataset, workspace), folds
-    )
-
-
-def open_images(
-    manifest: pd.DataFrame, sources: Mapping[str, str | Path], image_ids: list[str]
-) -> list[np.ndarray]:
-    """Read images, uint8 (H, W), by their names in the manifest."""
-    rows = manifest.set_index("image_id").loc[image_ids]
-    return [read_grey(class_root(sources[row.source]) / row.path) for row in rows.itertuples()]
+from busi_utils.audit.sources import class_folders, masks_beside
 
 
 def count_table(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -214,6 +182,22 @@ def label_conflicts(manifest: pd.DataFrame) -> pd.DataFrame:
         for group, part in conflicting.groupby("duplicate_group", sort=False)
     ]
     return pd.DataFrame(rows, columns=["group", "images", "objection"])
+
+
+def marked_share(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of annotated images by class with its 95 % Wilson interval.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``class, images, annotated, share, low, high``.
+    """
+    rows = []
+    for label in CLASSES:
+        flags = manifest.loc[manifest["label"] == label, "annotated"]
+        low, high = proportion_confint(int(flags.sum()), len(flags), method="wilson")
+        rows.append((label, len(flags), int(flags.sum()), float(flags.mean()), low, high))
+    return pd.DataFrame(rows, columns=["class", "images", "annotated", "share", "low", "high"])
 
 
 def cohort_table(folds: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -134,16 +134,12 @@ def _verify(
 
 
 def _tile_agreement(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> tuple[float, float]:
-    """Compare aligned images tile by tile.
-
-    The median over tiles of the zero-mean normalised correlation ignores gain, depth compensation
-    and whatever covers less than half of the tiles, such as text and callipers; the
-    high-pass filter ignores the layering that all breasts share.
+    """Return the `tile_correlation` of two images once aligned, and their overlap.
 
     Returns
     -------
     score : float
-        Median correlation in [-1, 1]; -1 if fewer than four tiles hold any structure.
+        Median correlation in [-1, 1].
     overlap : float
         The smaller of the shares of both images that the overlap covers.
     """
@@ -152,7 +148,31 @@ def _tile_agreement(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> tuple
     moved = cv2.warpAffine(a.astype(np.float32), matrix, size)
     inside = cv2.warpAffine(np.ones(a.shape, np.float32), matrix, size) > 0.99
     overlap = inside.sum() / max(b.size, a.size * alignment.scale**2)
-    detail_a, detail_b = _high_pass(moved), _high_pass(b.astype(np.float32))
+    return tile_correlation(moved, b, inside), float(overlap)
+
+
+def tile_correlation(a: np.ndarray, b: np.ndarray, inside: np.ndarray | None = None) -> float:
+    """Compare two aligned images tile by tile.
+
+    The median over tiles of the zero-mean normalised correlation ignores gain, depth compensation
+    and whatever covers less than half of the tiles, such as text and callipers; the
+    high-pass filter ignores the layering that all breasts share. A tile may move by up to four
+    pixels to where it fits best.
+
+    Parameters
+    ----------
+    a, b : np.ndarray
+        Shape (H, W), grey levels.
+    inside : np.ndarray, optional
+        Shape (H, W), bool, where ``a`` has pixels; none: everywhere.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; -1 if fewer than four tiles hold any structure.
+    """
+    inside = np.ones(b.shape, bool) if inside is None else inside
+    detail_a, detail_b = _high_pass(a.astype(np.float32)), _high_pass(b.astype(np.float32))
     scores = []
     for top in range(_SLACK, b.shape[0] - _TILE - _SLACK + 1, _TILE):
         for left in range(_SLACK, b.shape[1] - _TILE - _SLACK + 1, _TILE):
@@ -165,7 +185,7 @@ def _tile_agreement(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> tuple
             ]
             found = cv2.matchTemplate(detail_b[window], detail_a[tile], cv2.TM_CCOEFF_NORMED)
             scores.append(found.max())
-    return (float(np.median(scores)) if len(scores) >= _FEWEST_TILES else -1.0), float(overlap)
+    return float(np.median(scores)) if len(scores) >= _FEWEST_TILES else -1.0
 
 
 def _high_pass(image: np.ndarray) -> np.ndarray:

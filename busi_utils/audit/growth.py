@@ -61,11 +61,6 @@ def duplicate_scaling(
     return table
 
 
-def growth_exponent(table: pd.DataFrame) -> float:
-    """Return the slope of log CPU time against log number of images; 1 is linear growth."""
-    return float(np.polyfit(np.log(table["images"]), np.log(table["cpu_seconds"]), 1)[0])
-
-
 def _phantoms(count: int, seed: int) -> tuple[list[np.ndarray], dict[int, int]]:
     """Render images at half resolution; every tenth is a cropped, brightened twin of another."""
     greys: list[np.ndarray] = []

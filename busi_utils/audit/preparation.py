@@ -8,16 +8,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from busi_utils.audit.cohorts import build_cohorts
-from busi_utils.audit.folds import folds_of, save_folds
-from busi_utils.audit.manifest import audit_sources, duplicates_path
+from busi_utils.audit.cohorts import COHORTS, build_cohorts
+from busi_utils.audit.datasets import sources_of
+from busi_utils.audit.folds import folds_of, read_folds, save_folds
+from busi_utils.audit.manifest import (
+    audit_sources,
+    duplicates_path,
+    read_duplicates,
+    read_manifest,
+)
 from busi_utils.audit.published import check_lists
 from busi_utils.workspace import Workspace, locked, write_csv
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What `prepare_data` found and wrote.
+    """What an audit found: `prepare_data` makes and writes it, `audited` may read it.
 
     Attributes
     ----------
@@ -27,11 +33,39 @@ class PreparedData:
         ``results/duplicates_<dataset>.csv``: ``image_id_a, image_id_b, kind, score``.
     folds : dict
         Cohort to ``results/folds_<dataset>_<cohort>.csv``.
+    sources : mapping of str to path
+        The folders that were read; empty if an earlier audit was.
     """
 
     manifest: pd.DataFrame
     pairs: pd.DataFrame
     folds: dict[str, pd.DataFrame]
+    sources: Mapping[str, str | Path]
+
+
+def audited(dataset: str, data: str, workspace: Workspace, tables: str = "") -> PreparedData:
+    """Audit a data set; without its images, read what an earlier audit left in the workspace.
+
+    Parameters
+    ----------
+    dataset, data : str
+        See `datasets.sources_of`.
+    workspace : Workspace
+        Receives or holds the files.
+    tables : str
+        Folder of the published lists, or empty; see `prepare_data`.
+
+    Raises
+    ------
+    StudyError
+        See `prepare_data` and `manifest.read_manifest`.
+    """
+    if sources := sources_of(dataset, data):
+        return prepare_data(sources, dataset, workspace, tables or None)
+    manifest, pairs = read_manifest(dataset, workspace), read_duplicates(dataset, workspace)
+    held = [cohort for cohort in COHORTS if workspace.folds(dataset, cohort).is_file()]
+    folds = {cohort: read_folds(dataset, cohort, workspace) for cohort in held}
+    return PreparedData(manifest, pairs, folds, {})
 
 
 def prepare_data(
@@ -74,4 +108,4 @@ def prepare_data(
         write_csv(duplicates_path(dataset, workspace), audit.pairs)
         for cohort, table in folds.items():
             save_folds(table, dataset, cohort, workspace)
-    return PreparedData(audit.manifest, audit.pairs, folds)
+    return PreparedData(audit.manifest, audit.pairs, folds, sources)

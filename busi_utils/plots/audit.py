@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
-from scipy.stats import ks_2samp
-from statsmodels.stats.proportion import proportion_confint
 
 from busi_utils import CLASSES
+from busi_utils.audit.images import read_grey
 from busi_utils.audit.marks import annotation_mask
+from busi_utils.audit.sources import class_root
 from busi_utils.plots.theme import CLASS_COLOURS, CLASS_LINES, PRINT_WIDTH
 
 _HATCHES = {"normal": "....", "benign": "", "malignant": "////"}
@@ -27,7 +27,7 @@ def example_pairs(pairs: pd.DataFrame, manifest: pd.DataFrame, marked: pd.Series
     Parameters
     ----------
     pairs, manifest : pd.DataFrame
-        See `prepare.PreparedData`.
+        See `preparation.PreparedData`.
     marked : pd.Series
         What the reference says of burnt-in marks, indexed like ``manifest``.
 
@@ -62,16 +62,22 @@ def example_pairs(pairs: pd.DataFrame, manifest: pd.DataFrame, marked: pd.Series
     return pairs.loc[list(taken.values())].assign(sort=list(taken)).reset_index(drop=True)
 
 
-def pair_gallery(chosen: pd.DataFrame, images: Sequence[np.ndarray]) -> Figure:
+def pair_gallery(
+    chosen: pd.DataFrame, manifest: pd.DataFrame, sources: Mapping[str, str | Path]
+) -> Figure:
     """Show pairs of images side by side, each pair in a frame of its own, two pairs a row.
 
     Parameters
     ----------
     chosen : pd.DataFrame
-        Columns ``image_id_a, image_id_b, sort, score``; m rows.
-    images : sequence of np.ndarray
-        2 m images, uint8: first and second of each pair in turn.
+        Columns ``image_id_a, image_id_b, sort, score``; see `example_pairs`.
+    manifest : pd.DataFrame
+        Says where the images lie.
+    sources : mapping of str to path
+        Folder of each source.
     """
+    names = chosen[["image_id_a", "image_id_b"]].to_numpy().ravel()
+    images = _opened(names, manifest, sources)
     rows = -(-len(chosen) // 2)
     fig = plt.figure(figsize=(PRINT_WIDTH, 1.75 * rows))
     panels = fig.subfigures(rows, 2, wspace=0.04, hspace=0.04, squeeze=False).flat
@@ -87,8 +93,14 @@ def pair_gallery(chosen: pd.DataFrame, images: Sequence[np.ndarray]) -> Figure:
     return fig
 
 
-def image_gallery(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
+def image_gallery(
+    image_ids: Sequence[str],
+    titles: Sequence[str],
+    manifest: pd.DataFrame,
+    sources: Mapping[str, str | Path],
+) -> Figure:
     """Show images four a row under their titles, with a frame around burnt-in marks."""
+    images = _opened(image_ids, manifest, sources)
     rows = -(-len(images) // 4)
     fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.6 * rows), squeeze=False)
     for ax in axes.flat:
@@ -103,17 +115,16 @@ def image_gallery(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure
     return fig
 
 
-def flow_caption(flow: pd.DataFrame, what: str) -> str:
-    """Say what each rule of `audit.flow_table` costs; ``what`` names the data set."""
-    crossed, objected, twins = flow["removed"].iloc[1:]
-    return (
-        f"Of {flow['all'].iloc[0]} images of {what} {flow['all'].iloc[-1]} remain: duplicates cost "
-        f"{twins}, axilla and needle images {objected}, conflicting labels {crossed}."
-    )
+def _opened(
+    image_ids: Iterable[str], manifest: pd.DataFrame, sources: Mapping[str, str | Path]
+) -> list[np.ndarray]:
+    """Read images, uint8 (H, W), by their names in the manifest."""
+    rows = manifest.set_index("image_id").loc[list(image_ids)]
+    return [read_grey(class_root(sources[row.source]) / row.path) for row in rows.itertuples()]
 
 
 def cohort_flow(flow: pd.DataFrame) -> Figure:
-    """Draw the stages of `audit.flow_table` as stacked bars with their counts."""
+    """Draw the stages of `counts.flow_table` as stacked bars with their counts."""
     fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 2.4))
     left = np.zeros(len(flow))
     for label in CLASSES:
@@ -131,22 +142,6 @@ def cohort_flow(flow: pd.DataFrame) -> Figure:
     ax.set(xlabel="images", xlim=(0, 1.2 * flow["all"].max()))
     ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.4, 1.0))
     return fig
-
-
-def marked_share(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of annotated images by class with its 95 % Wilson interval.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns ``class, images, annotated, share, low, high``.
-    """
-    rows = []
-    for label in CLASSES:
-        flags = manifest.loc[manifest["label"] == label, "annotated"]
-        low, high = proportion_confint(int(flags.sum()), len(flags), method="wilson")
-        rows.append((label, len(flags), int(flags.sum()), float(flags.mean()), low, high))
-    return pd.DataFrame(rows, columns=["class", "images", "annotated", "share", "low", "high"])
 
 
 def shortcuts(manifest: pd.DataFrame, share: pd.DataFrame) -> Figure:
@@ -168,31 +163,6 @@ def shortcuts(manifest: pd.DataFrame, share: pd.DataFrame) -> Figure:
     sizes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     sizes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.45, 1.0), handlelength=2.6)
     return fig
-
-
-def width_gaps(manifest: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """Return the largest distance between the cumulative widths of each two classes, 0 to 1."""
-    widths = {label: manifest.loc[manifest["label"] == label, "width"] for label in CLASSES}
-    return {
-        (one, two): float(ks_2samp(widths[one], widths[two]).statistic)
-        for one, two in combinations(CLASSES, 2)
-    }
-
-
-def shortcuts_caption(manifest: pd.DataFrame, share: pd.DataFrame, what: str) -> str:
-    """Say how unevenly the classes of ``what`` carry marks, and how their widths differ."""
-    marked = ", ".join(f"{100 * row.share:.1f} % of {row[1]}" for row in share.itertuples())
-    median = manifest.groupby("label")["width"].median()
-    wide = ", ".join(f"{median[label]:.0f} ({label})" for label in CLASSES)
-    gaps = width_gaps(manifest)
-    far, near = max(gaps, key=gaps.get), min(gaps, key=gaps.get)
-    return (
-        f"What tells the classes of {what} apart without any tissue. Left: {marked} images carry "
-        f"burnt-in marks (95 % Wilson intervals). Right: cumulative image width; the medians are "
-        f"{wide} pixels, and the curves of {' and '.join(far)} images differ most, by up to "
-        f"{100 * gaps[far]:.0f} points, those of {' and '.join(near)} images least, by up to "
-        f"{100 * gaps[near]:.0f}."
-    )
 
 
 def growth(scaling: pd.DataFrame, exponent: float) -> Figure:

@@ -11,6 +11,28 @@ from collections.abc import Mapping, Sequence
 _BY_HALVES = ("refuted", "partly confirmed", "confirmed")
 
 
+def account_of_data(
+    claimed_images: int,
+    images: Sequence[int],
+    claimed_per_cent: float,
+    per_cent: Sequence[float],
+) -> str:
+    """The total holds if some way of counting gives the claimed number of images; the share of
+    masks holds if some way of counting gives one that rounds to the claimed share (one decimal).
+    Both: confirmed, one: partly confirmed, none: refuted.
+
+    Parameters
+    ----------
+    claimed_images, claimed_per_cent : number
+        What the original says.
+    images, per_cent : sequence of numbers
+        The natural readings, one each.
+    """
+    total = claimed_images in images
+    share = any(f"{value:.1f}" == f"{claimed_per_cent:.1f}" for value in per_cent)
+    return _BY_HALVES[total + share]
+
+
 def reported_accuracies(
     test_difference: float, standard_error: float, train_distance: float
 ) -> str:
