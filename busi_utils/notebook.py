@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import Image, Markdown, display
+from IPython.display import Image, display
 from matplotlib.figure import Figure
 
 from busi_utils.audit.datasets import sources_of
@@ -112,7 +112,7 @@ class Page:
         path = self.place.figures / entry["raster"]
         width = _pixels(path) * _SHOWN_DPI // theme.RASTER_DPI
         display(Image(filename=str(path), width=width, alt=entry["alt"]))
-        display(Markdown(f"**Finding.** {entry['caption']}"))
+        _show(f"**Finding.** {entry['caption']}")
 
     def say(self, text: str, **values: Any) -> None:
         """Show Markdown whose placeholders are filled with computed values.
@@ -125,7 +125,7 @@ class Page:
             Fill the placeholders; ``what`` (the data) and ``dataset`` are known.
         """
         known = {"what": self.what, "dataset": self.dataset}
-        display(Markdown(templates.fill(inspect.cleandoc(text), known | values, self.notebook)))
+        _show(templates.fill(inspect.cleandoc(text), known | values, self.notebook))
 
     def record_metrics(self, section: str, values: Mapping[str, Any]) -> None:
         """Put numbers for the report's prose into one section of ``report/metrics.json``."""
@@ -165,7 +165,12 @@ class Page:
             f"*Evidence.* {row[2]}",
             f"*Verdict.* **{row[3]}**",
         ]
-        display(Markdown("\n\n".join(lines)))
+        _show("\n\n".join(lines))
+
+
+def _show(markdown: str) -> None:
+    """Show Markdown; where it is not rendered its text is read as it stands."""
+    display({"text/markdown": markdown, "text/plain": markdown}, raw=True)
 
 
 def _short(value: Any) -> str:

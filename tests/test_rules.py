@@ -61,7 +61,7 @@ def page(tmp_path, monkeypatch):
 
 def test_a_verdict_is_shown_with_its_rule_numbers_and_evidence(page, monkeypatch):
     shown = []
-    monkeypatch.setattr("busi_utils.notebook.display", lambda text: shown.append(text.data))
+    monkeypatch.setattr("busi_utils.notebook._show", shown.append)
     inputs = {"megabytes": {"h5": 9.8}, "claimed": 3.4}
     page("busi").record_verdict("C4", rules.file_size, inputs)
     for words in ("“Small model size", "within 0.5 MB", "h5: 9.8", "takes 9.8 MB", "**refuted**"):
@@ -91,7 +91,7 @@ def test_a_kept_table_is_computed_once(page):
 
 def test_a_figure_without_images_is_said_to_be_absent(page, monkeypatch):
     shown = []
-    monkeypatch.setattr("busi_utils.notebook.display", lambda text: shown.append(text.data))
+    monkeypatch.setattr("busi_utils.notebook._show", shown.append)
     page("busi").save_figure(None, "gallery")
     assert "needs the images" in shown[0]
 
