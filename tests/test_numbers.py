@@ -17,6 +17,7 @@ from busi_utils.record.numbers import (
     record_metrics,
     record_verdict,
     save_table,
+    significant,
 )
 from busi_utils.workspace import Workspace
 
@@ -65,6 +66,34 @@ def test_tables_come_back_equal(workspace):
         save_table("empty", frame.iloc[:0], workspace)
     with pytest.raises(StudyError, match="run its notebook"):
         read_table("absent", workspace)
+
+
+def test_floats_keep_twelve_digits_and_all_else_is_untouched(workspace):
+    assert [significant(x) for x in (0.1 + 0.2, 2 / 3e11, 123456.7890123)] == [
+        0.3,
+        6.66666666667e-12,
+        123456.789012,
+    ]
+    assert str(significant(-0.0)) == "0.0"
+    assert significant(1e-17) == 1e-17  # a p-value may be as small
+    for value in (7, 2**60 + 1, True, "0.30000000000000004", None, pd.NA):
+        assert significant(value) is value
+    assert np.isnan(significant(np.nan))
+
+    frame = pd.DataFrame(
+        {
+            "n": [2**60 + 1, 2],
+            "kept": [True, False],
+            "value": [0.1 + 0.2, np.nan],
+            "mixed": ["0.30000000000000004", 1 - 0.9],
+            "none": [None, -0.0],
+        }
+    )
+    save_table("digits", frame, workspace)
+    lines = (workspace.tables / "digits.csv").read_text().splitlines()
+    assert lines[1:] == [f"{2**60 + 1},True,0.3,0.30000000000000004,", "2,False,,0.1,0.0"]
+    record_metrics("digits", {"x": [np.float32(0.1), 0.1 + 0.2], "n": 3}, workspace)
+    assert read_metrics(workspace)["digits"] == {"x": [0.10000000149, 0.3], "n": 3}
 
 
 def test_verdicts_are_replaced_and_in_order_of_claim(workspace):

@@ -16,10 +16,27 @@ from busi_utils.workspace import Workspace, locked, write_csv, write_json
 
 VERDICTS = ("confirmed", "partly confirmed", "refuted", "unverifiable")
 VERDICT_COLUMNS = ["claim_id", "claim", "evidence", "verdict"]
+DIGITS = 12
+"""Significant digits of a number in ``report/``."""
+
+
+def significant(value: Any) -> Any:
+    """Return a float with `DIGITS` significant digits; anything else, NaN too, as it is.
+
+    Processors add and exponentiate in different orders, so the last of a double's 16 digits differ
+    between machines; with 12 digits a rebuilt report equals the committed one, byte by byte.
+    Minus zero becomes zero. Tiny numbers stay: a p-value of 1e-11 is a finding, and where two
+    machines could disagree on zero the sums are exact (`resampling.summable`).
+    """
+    if not isinstance(value, (float, np.floating)) or math.isnan(value):
+        return value
+    return float(f"{value:.{DIGITS}g}") + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def plain(value: Any, where: str) -> Any:
     """Return ``value`` as plain JSON data: NumPy scalars and arrays become Python ones.
+
+    Floats are rounded by `significant`.
 
     Raises
     ------
@@ -52,7 +69,7 @@ def plain(value: Any, where: str) -> Any:
         raise StudyError(
             f"{where} is a {type(value).__name__}: only numbers and text are recorded."
         )
-    return value
+    return significant(value)
 
 
 def record_metrics(section: str, values: Mapping[str, Any], workspace: Workspace) -> None:
@@ -63,7 +80,7 @@ def record_metrics(section: str, values: Mapping[str, Any], workspace: Workspace
     section : str
         Identifier by which the report's template names it, for instance ``baseline``.
     values : Mapping
-        Nested plain data; proportions in [0, 1], seconds, bytes. Floats keep full precision.
+        Nested plain data; proportions in [0, 1], seconds, bytes. Floats: see `significant`.
     workspace : Workspace
         Whose ``report/metrics.json`` is updated; other sections stay untouched.
 
@@ -91,11 +108,11 @@ def read_metrics(workspace: Workspace) -> dict[str, Any]:
 
 
 def save_table(name: str, frame: pd.DataFrame, workspace: Workspace) -> None:
-    """Write ``report/tables/<name>.csv``, without the index, floats in full precision."""
+    """Write ``report/tables/<name>.csv``, without the index, floats by `significant`."""
     _check_name(name, "table")
     if frame.empty:
         raise StudyError(f"Table '{name}' has no rows: nothing was computed for it.")
-    write_csv(workspace.tables / f"{name}.csv", frame)
+    write_csv(workspace.tables / f"{name}.csv", frame.apply(_significant))
 
 
 def read_table(name: str, workspace: Workspace) -> pd.DataFrame:
@@ -150,6 +167,11 @@ def read_verdicts(workspace: Workspace) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=VERDICT_COLUMNS, dtype=str)
     return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _significant(column: pd.Series) -> pd.Series:
+    """Round floats; whole numbers and truth values keep their type, and with it their look."""
+    return column.map(significant) if column.dtype.kind in "fO" else column
 
 
 def _check_name(name: str, kind: str) -> None:
