@@ -47,6 +47,12 @@ def test_temperature_is_the_minimum_of_the_likelihood_and_one_changes_nothing():
     np.testing.assert_allclose(apply_temperature(p, 1.0), p, atol=3e-6)
 
 
+def test_temperature_hangs_on_no_order_of_summation():
+    y, p = predictions(500, seed=4)
+    order = np.random.default_rng(0).permutation(500)
+    assert fit_temperature(y[order], p[order]) == fit_temperature(y, p)
+
+
 def test_perfect_and_useless_validation_sets_stay_in_bounds():
     sure = np.eye(3)[[0, 1, 2]] * 0.7 + 0.1
     assert fit_temperature(np.array([0, 1, 2]), sure) == pytest.approx(0.05)

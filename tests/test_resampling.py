@@ -15,6 +15,7 @@ from busi_utils.stats.resampling import (
     bootstrap_ratios,
     leading_sums,
     replicate,
+    summable,
 )
 
 
@@ -33,6 +34,16 @@ def test_a_ratio_of_sums_has_the_interval_that_the_bootstrap_of_metrics_gives():
         ours = [line[name], line[f"{name}_low"], line[f"{name}_high"]]
         np.testing.assert_allclose(ours, expected.loc[name].to_numpy(dtype=float))
     assert np.isnan([line["empty"], line["empty_low"], line["empty_high"]]).all()
+
+
+def test_sums_are_the_same_bits_in_any_order():
+    rng = np.random.default_rng(0)
+    values, weights = rng.random(1500), rng.poisson(1, size=(1500, 40)).astype(float)
+    exact = summable(values)
+    np.testing.assert_allclose(exact, values, rtol=0, atol=2**-43)
+    for order in (np.arange(1500)[::-1], rng.permutation(1500)):
+        np.testing.assert_array_equal(exact @ weights, exact[order] @ weights[order])
+        np.testing.assert_array_equal(exact @ weights, np.cumsum(exact[:, None] * weights, 0)[-1])
 
 
 def test_a_mean_is_taken_over_the_images_that_have_a_value():

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.stats.bootstrap import bootstrap_replicates
-from busi_utils.stats.calibration import SMALLEST
+from busi_utils.stats.calibration import DECIMALS, SMALLEST
 from busi_utils.stats.metrics import ECE_BINS, MALIGNANT, confidence_bin
-from busi_utils.stats.resampling import as_line, bootstrap_ratios, leading_sums, replicate
+from busi_utils.stats.resampling import as_line, bootstrap_ratios, leading_sums, replicate, summable
 from busi_utils.study.predictions import OutOfFold
 
 WORKLOADS = (0.0, 0.1, 0.2, 0.3, 0.5)
@@ -74,7 +74,7 @@ def ece_if_calibrated(found: OutOfFold, seed: int, n_replicates: int) -> dict[st
     errors = np.zeros(n_replicates)
     for confidence in found.p.max(axis=2):
         bins = np.eye(ECE_BINS)[confidence_bin(confidence)]
-        gaps = ((draws < confidence) - confidence) @ bins
+        gaps = ((draws < confidence) - summable(confidence)) @ bins
         errors += np.abs(gaps).sum(axis=1) / len(found.y) / len(found.seeds)
     low, high = np.quantile(errors, [0.025, 0.975])
     return {"value": float(errors.mean()), "low": float(low), "high": float(high)}
@@ -82,7 +82,8 @@ def ece_if_calibrated(found: OutOfFold, seed: int, n_replicates: int) -> dict[st
 
 def _log_loss(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     """Return each image's negative log-likelihood, mean over seeds, (n,)."""
-    return -np.log(np.maximum(p[:, np.arange(len(y)), y], SMALLEST)).mean(axis=0)
+    losses = -np.log(np.maximum(p[:, np.arange(len(y)), y], SMALLEST)).mean(axis=0)
+    return np.round(losses, DECIMALS)
 
 
 def referral_table(

@@ -20,7 +20,7 @@ from busi_utils import CLASSES
 from busi_utils.stats.calibration import SMALLEST
 from busi_utils.stats.metrics import MALIGNANT
 from busi_utils.stats.ranking import WeightedRanking, threshold_at_specificity
-from busi_utils.stats.resampling import as_line, replicate
+from busi_utils.stats.resampling import as_line, replicate, summable
 from busi_utils.study.cells import Cell
 from busi_utils.study.predictions import PROBABILITIES, read_prediction_file
 from busi_utils.study.study import Study
@@ -97,8 +97,8 @@ def _binary(
                 "auc": WeightedRanking(malignant, score, weights).auc(),
                 "sensitivity": (verdict & malignant) @ weights / cancers,
                 "specificity": (~verdict & ~malignant) @ weights / others,
-                "brier": (score - malignant) ** 2 @ weights / total,
-                "expected_over_observed": score @ weights / cancers,
+                "brier": summable((score - malignant) ** 2) @ weights / total,
+                "expected_over_observed": summable(score) @ weights / cancers,
             }
             for score, verdict in zip(scores, flagged, strict=True)
         ]

@@ -117,9 +117,17 @@ def delong_covariance(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndar
     if m < 2 or n < 2:
         raise ValueError(f"DeLong's test needs two of either kind, not {m} and {n} images.")
     ranks = stats.rankdata(scores, axis=1)
-    v10 = (ranks[:, positive] - stats.rankdata(scores[:, positive], axis=1)) / n
-    v01 = 1 - (ranks[:, ~positive] - stats.rankdata(scores[:, ~positive], axis=1)) / m
-    return v10.mean(axis=1), np.atleast_2d(np.cov(v10) / m + np.cov(v01) / n)
+    below = ranks[:, positive] - stats.rankdata(scores[:, positive], axis=1)  # n V10
+    above = ranks[:, ~positive] - stats.rankdata(scores[:, ~positive], axis=1)  # m (1 - V01)
+    covariance = _covariance(below) / (m * n**2) + _covariance(above) / (n * m**2)
+    return below.sum(axis=1) / (m * n), covariance
+
+
+def _covariance(halves: np.ndarray) -> np.ndarray:
+    """Return the sample covariances of rows of half-integers: whole sums, the same in any order."""
+    whole, n = 2 * halves, halves.shape[1]
+    sums = whole.sum(axis=1)
+    return (n * (whole @ whole.T) - np.outer(sums, sums)) / (4 * n * (n - 1))
 
 
 def delong(positive: np.ndarray, score_a: np.ndarray, score_b: np.ndarray) -> PairedAuc:

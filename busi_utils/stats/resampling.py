@@ -44,6 +44,15 @@ def replicate(
     return pd.concat(parts, ignore_index=True)
 
 
+def summable(values: np.ndarray) -> np.ndarray:
+    """Round to multiples of 2^-42 (2e-13), so that sums with whole weights come out exact.
+
+    A matrix product adds in an order that depends on the processor. Sums below 2,048 of such
+    multiples fit a double whole, hence any order gives the same bits.
+    """
+    return np.ldexp(np.rint(np.ldexp(np.asarray(values, dtype=float), 42)), -42)
+
+
 def bootstrap_ratios(
     ratios: Mapping[Hashable, tuple[np.ndarray, np.ndarray]],
     groups: np.ndarray,
@@ -64,7 +73,7 @@ def bootstrap_ratios(
     pandas.DataFrame
         See `replicate`; NaN where nothing stands below the line.
     """
-    above, below = (np.stack(side).astype(float) for side in zip(*ratios.values(), strict=True))
+    above, below = (summable(np.stack(side)) for side in zip(*ratios.values(), strict=True))
 
     def statistics(weights: np.ndarray) -> dict[Hashable, np.ndarray]:
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
-from busi_utils.stats.calibration import apply_temperature, fit_temperature
+from busi_utils.stats.calibration import DECIMALS, apply_temperature, fit_temperature
 from busi_utils.stats.metrics import MALIGNANT, encode
 from busi_utils.stats.ranking import threshold_at_specificity
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
@@ -101,7 +101,7 @@ def calibrated(study: Study, row: Row) -> tuple[OutOfFold, np.ndarray]:
     temperatures = chosen_on_validation(study, row, fit_temperature)
     of_image = temperatures[:, found.images["fold"]]
     scaled = [apply_temperature(p, t[:, None]) for p, t in zip(found.p, of_image, strict=True)]
-    return replace(found, p=np.stack(scaled)), temperatures
+    return replace(found, p=np.round(scaled, DECIMALS)), temperatures
 
 
 def sensitivity_at_validated_threshold(
