@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import matplotlib as mpl
 
@@ -23,7 +27,7 @@ from busi_utils.plots.theme import (
     save_figure,
     use_theme,
 )
-from busi_utils.workspace import Workspace
+from busi_utils.workspace import REPOSITORY, Workspace
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +66,30 @@ def test_two_runs_give_the_same_bytes(tmp_path):
     assert first.read_bytes() == second.read_bytes()
     assert first.with_suffix(".png").read_bytes() == second.with_suffix(".png").read_bytes()
     assert b"<dc:date>" not in first.read_bytes()
+
+
+def test_another_process_gives_the_same_bytes(tmp_path):
+    here = save(draw(), tmp_path / "a")
+    code = f"from test_figures import *; use_theme(); save(draw(), Path({str(tmp_path / 'b')!r}))"
+    paths = [str(REPOSITORY), str(Path(__file__).parent)]
+    changed = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "PYTHONPATH": os.pathsep.join(paths)}
+    subprocess.run([sys.executable, "-c", code], env=os.environ | changed, check=True, timeout=120)
+    for suffix in (".svg", ".png"):
+        there = (tmp_path / "b" / here.relative_to(tmp_path / "a")).with_suffix(suffix)
+        assert there.read_bytes() == here.with_suffix(suffix).read_bytes()
+
+
+def test_the_last_bit_of_a_coordinate_leaves_no_trace(tmp_path):
+    def nudged(by):
+        fig = draw()
+        left, low, width, height = np.sqrt([2, 3, 50, 60]) / 10  # no seventh decimal that ends in 5
+        fig.get_layout_engine().set(rect=(left + by, low - by, width + by, height))
+        return fig
+
+    plain, moved = (save(nudged(by), tmp_path / str(by), dataset="busi") for by in (0.0, 1e-15))
+    assert plain.read_bytes() == moved.read_bytes()
+    assert 'id="lines-p' in plain.read_text()
+    assert '"-0' not in plain.read_text()
 
 
 def test_text_stays_text_and_phantoms_are_stamped(tmp_path):

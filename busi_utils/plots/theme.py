@@ -25,6 +25,7 @@ MIN_POINTS = 8.0
 """Smallest type that may appear in print, in points."""
 STAMP = "synthetic phantoms – no patient data"
 _STRIP = 0.25  # inches above the figure that hold the stamp
+_HASHED_ID = re.compile(r'\bid="(\w*?)([0-9a-f]{10})"')
 
 # Okabe & Ito (2008), ordered so that neighbours differ in luminance as well as in hue.
 PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#000000", "#F0E442")
@@ -107,7 +108,8 @@ def save_figure(
     """Save a figure as SVG and 200 dpi PNG and enter it in ``figures/manifest.json``.
 
     A figure made from phantoms is stamped above its upper edge; the stamp stays on ``fig``, so
-    that the notebook shows it too. The files are byte-identical from run to run.
+    that the notebook shows it too. The files are byte-identical from run to run and on any
+    processor.
 
     Parameters
     ----------
@@ -144,6 +146,8 @@ def save_figure(
         with atomic_path(target) as path:
             metadata = {"Date": None, "Creator": None, "Title": name, "Description": alt}
             fig.savefig(path, format="svg", metadata=metadata)
+            svg = _settled(path.read_text(encoding="utf-8"), name)
+            path.write_text(svg, encoding="utf-8", newline="\n")
         with atomic_path(target.with_suffix(".png")) as path:
             fig.savefig(path, format="png", dpi=RASTER_DPI, metadata={"Software": None})
     entry = {
@@ -164,6 +168,18 @@ def read_figures(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """Return the figure manifest, ``{name: entry}``; empty before the first figure."""
     path = workspace.figures / "manifest.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _settled(svg: str, name: str) -> str:
+    """Replace what hangs on the last bit of a coordinate, which differs between processors.
+
+    Coordinates have six decimals, but matplotlib hashes an element's identifier (of a clip path,
+    for instance) from all sixteen digits; here it is numbered in the order of the page. A zero
+    that came out as -1e-17 is written "-0".
+    """
+    for number, (kind, digest) in enumerate(_HASHED_ID.findall(svg), start=1):
+        svg = re.sub(rf"(?<=[\"#]){kind}{digest}(?=[\")])", f"{name}-{kind}{number}", svg)
+    return re.sub(r"(?<=[\s\"(,])-0(?=[\s\"),])", "0", svg)
 
 
 def _check(fig: Figure, name: str, caption: str, alt: str) -> None:
