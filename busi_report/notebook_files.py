@@ -17,6 +17,7 @@ from busi_utils.workspace import REPOSITORY, Workspace, write_text
 
 _CELL_FILE = re.compile(r"(?:/[\w.+-]{1,60}){0,8}/ipykernel_\d+/\d+\.py")  # bounded: linear time
 _KEPT_METADATA = ("kernelspec", "language_info")
+_INJECTED = "injected-parameters"
 
 
 def cell_titles(notebook: NotebookNode) -> list[str]:
@@ -31,7 +32,10 @@ def cell_titles(notebook: NotebookNode) -> list[str]:
 
 
 def clean_notebook(path: Path, folders: Mapping[str, str]) -> None:
-    """Drop what changes from run to run or machine to machine: times, papermill notes, paths.
+    """Drop what changes from run to run or machine to machine.
+
+    Times, papermill's notes and paths go; the cell that papermill adds gets its tag as identifier
+    instead of a random one; and text that the kernel happened to send in several pieces is joined.
 
     Parameters
     ----------
@@ -47,9 +51,11 @@ def clean_notebook(path: Path, folders: Mapping[str, str]) -> None:
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
+        if _INJECTED in cell.metadata.get("tags", []):
+            cell.id = _INJECTED
         cell.source = _without_paths(cell.source, folders)
         if "outputs" in cell:
-            cell.outputs = _without_paths(cell.outputs, folders)
+            cell.outputs = _without_paths(_joined(cell.outputs), folders)
     write_text(path, nbformat.writes(notebook))
 
 
@@ -95,11 +101,23 @@ def _without_paths(value: Any, folders: Mapping[str, str]) -> Any:
     return _CELL_FILE.sub("<cell>", value)
 
 
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join neighbouring outputs to one stream: where they part depends on the machine's speed."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output.output_type == "stream" and output.get("name") == last.get("name"):
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
 def keep_outputs(executed: Path, original: Path) -> None:
     """Copy the outputs of an executed notebook into the original, cell by cell."""
     source = nbformat.read(executed, as_version=4)
     target = nbformat.read(original, as_version=4)
-    ran = [c for c in source.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    ran = [c for c in source.cells if _INJECTED not in c.metadata.get("tags", [])]
     for mine, theirs in zip(target.cells, ran, strict=True):
         if mine.cell_type == "code":
             mine.outputs, mine.execution_count = theirs.outputs, theirs.execution_count

@@ -45,6 +45,8 @@ def test_a_good_run(tmp_path):
     assert "7 [0, 1] nb ~ <workspace>" in notebook.cells[4].outputs[0].text
     assert "papermill" not in notebook.metadata
     assert not any("papermill" in c.metadata or "execution" in c.metadata for c in notebook.cells)
+    assert notebook.cells[2].id == "injected-parameters"
+    assert len(notebook.cells[4].outputs) == 1  # one stream, however the kernel sent it
     assert root not in text
     assert str(REPOSITORY) not in text
 
