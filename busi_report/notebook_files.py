@@ -134,7 +134,7 @@ def render_pages(executed: Iterable[Path], workspace: Workspace) -> list[Path]:
     for path in executed:
         page = workspace.report / "notebooks" / f"{path.stem}.html"
         html = pandoc(
-            _with_links_to_pages(path.read_text(encoding="utf-8")),
+            _with_links_to_pages(nbformat.writes(_as_read(path))),
             source="ipynb",
             target="html",
             folder=path.parent,
@@ -148,6 +148,15 @@ def render_pages(executed: Iterable[Path], workspace: Workspace) -> list[Path]:
         write_text(page, html)
         pages.append(page)
     return pages
+
+
+def _as_read(path: Path) -> NotebookNode:
+    """Return a notebook without the plain form of what is there as Markdown: pandoc prefers it."""
+    notebook = nbformat.read(path, as_version=4)
+    for output in (o for cell in notebook.cells for o in cell.get("outputs", [])):
+        if "text/markdown" in output.get("data", {}):
+            output.data.pop("text/plain", None)
+    return notebook
 
 
 def _with_links_to_pages(text: str) -> str:

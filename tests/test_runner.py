@@ -144,9 +144,9 @@ def test_only_names_one_notebook(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-import busi_utils.paths
+import busi_utils.workspace
 busi_utils.workspace.NOTEBOOKS = Path(sys.argv[1])
-from busi_utils.__main__ import main
+from busi_report.__main__ import main
 sys.exit(main(["run", "--parameters", sys.argv[1] + "/own.yaml", "--workspace", sys.argv[2]]))
 """
 

@@ -95,10 +95,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from busi_utils import recipes
-from busi_utils.cells import Cell
-from busi_utils.paths import Workspace
-from busi_utils.cell_training import run_cell
-from busi_utils.study import Study
+from busi_utils.study.cell_training import run_cell
+from busi_utils.study.cells import Cell
+from busi_utils.study.study import Study
+from busi_utils.workspace import Workspace
 recipes.RECIPES["short"] = replace(
     recipes.ORIGINAL, init="random", cut="middle", augment="original", views=2, epochs=5,
     patience=3, bn_momentum=0.9, mask_weight=0.5, head="mask",
