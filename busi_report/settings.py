@@ -31,13 +31,11 @@ class Settings:
     def headline(self) -> str:
         """One line that says which study this is and where it goes."""
         if self.dataset == "phantom":
-            what = "Demonstration on synthetic phantoms (no BUSI folder was named)"
+            what = "Demonstration on synthetic phantoms; what is missing is trained"
         elif os.environ.get("BUSI_DATA"):
             what = "Study on BUSI; what is missing is trained"
         else:
-            what = (
-                "Study on BUSI from stored results (no BUSI folder was named, nothing is trained)"
-            )
+            what = "Study on BUSI from committed results (no images were named, nothing is trained)"
         return f"{what}; parameters from {self.where}; everything goes to {self.workspace.root}"
 
     @property
@@ -49,9 +47,9 @@ class Settings:
 def settings_from(arguments: Namespace) -> Settings:
     """Turn command-line arguments into settings, and set the data variables for the kernels.
 
-    With a BUSI folder (argument or ``BUSI_DATA``) the parameters are those of ``busi.yaml``, else
-    those of ``demo.yaml``; ``arguments.parameters`` overrules this. The demonstration never sees
-    the data variables, so that it is the same on every machine.
+    Parameters are those of ``busi.yaml`` unless ``arguments.parameters`` names others. Without a
+    BUSI folder (argument or ``BUSI_DATA``) the study is read from its committed results. The
+    demonstration never sees the data variables, so that it is the same on every machine.
 
     Raises
     ------
@@ -59,11 +57,12 @@ def settings_from(arguments: Namespace) -> Settings:
         If a folder does not exist, or arguments contradict each other.
     """
     given = arguments.data or os.environ.get("BUSI_DATA", "")
-    name = arguments.parameters or ("busi" if given else "demo")
-    if arguments.weights and name == "demo":
+    name = arguments.parameters or "busi"
+    for option, value in (("DATA", arguments.data), ("WEIGHTS", arguments.weights)):
+        if value and name == "demo":
+            raise StudyError(f"{option} is of no use with PARAMETERS=demo: leave one of them out.")
+    if arguments.weights and not given:
         raise StudyError("WEIGHTS is of no use without data: pass DATA=<BUSI folder> too.")
-    if arguments.data and name == "demo":
-        raise StudyError("DATA is of no use with PARAMETERS=demo: leave one of them out.")
     path = parameter_file(name)
     values = read_parameter_file(path)
     overrides = parse_overrides(arguments.set)

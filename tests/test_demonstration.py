@@ -14,7 +14,7 @@ DEMO = workspace_for("phantom")
 @pytest.fixture(scope="module")
 def metrics() -> dict:
     if not DEMO.metrics.exists():
-        pytest.fail("run the demonstration first: make report")
+        pytest.fail("run the demonstration first: make demo")
     return json.loads(DEMO.metrics.read_text(encoding="utf-8"))
 
 

@@ -8,18 +8,20 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 
 import nbformat
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from busi_report.runner import find_notebooks
 from busi_utils.workspace import NOTEBOOKS, REPOSITORY
 
 BUILD_ONLY = {"python", "pip", "make"}
-# Parts of a named package: keras of tensorflow, requests of pooch, jupyter-client of nbclient.
-COMES_ALONG = {"keras", "requests", "jupyter-client", "yaml"}
+PACKAGES = {"busi_utils", "busi_phantom", "busi_report", "benchmarks"}
+# Parts of a named package: keras of tensorflow, requests of pooch, the others of jupyterlab.
+COMES_ALONG = {"keras", "requests", "jupyter-client", "ipython"}
 
 
 def normal(requirement: str) -> str:
@@ -34,7 +36,17 @@ def project():
 
 @pytest.fixture(scope="module")
 def direct(project):
-    return {normal(requirement) for requirement in project["dependencies"]}
+    groups = project["optional-dependencies"]
+    assert list(groups) == ["train"]
+    return {normal(item) for item in [*project["dependencies"], *groups["train"]]}
+
+
+@pytest.fixture(scope="module")
+def pinned():
+    lines = (REPOSITORY / "requirements.lock").read_text().split("\n")
+    lines = [line for line in lines if line.strip()]
+    assert all(re.match(r"[\w.-]+==[\w.]+( ;|$)", line) for line in lines)
+    return {normal(line) for line in lines}
 
 
 @pytest.fixture(scope="module")
@@ -59,27 +71,35 @@ def test_the_conda_python_suits_the_package(project, conda):
     assert re.fullmatch(r"python\s*(=\s*3\.11|>=3\.11,<3\.14)", python)
 
 
-def test_the_lock_pins_every_dependency_exactly(direct):
-    lines = (REPOSITORY / "requirements.lock").read_text().split("\n")
-    lines = [line for line in lines if line.strip()]
-    assert all(re.match(r"[\w.-]+==[\w.]+( ;|$)", line) for line in lines)
-    assert direct <= {normal(line) for line in lines}
-    assert "setuptools" in {normal(line) for line in lines}  # the Makefile builds without isolation
+def test_the_lock_pins_every_dependency_and_what_those_need(direct, pinned):
+    assert "setuptools" in pinned  # the Makefile builds without isolation
+    found, todo = set(), [*direct]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for requirement in map(Requirement, requires(name) or []):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                todo.append(normal(requirement.name))
+    assert found <= pinned
 
 
 def test_every_import_is_a_direct_dependency(direct):
     owners = packages_distributions()
-    for path in sorted((REPOSITORY / "busi_utils").glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module]
-            for name in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names):
-                if name == "busi_utils" or (path.name == "download.py" and name == "kagglehub"):
-                    continue  # kagglehub is an optional second way
-                assert {normal(owner) for owner in owners[name]} & (direct | COMES_ALONG), (
-                    f"{path.name} imports {name}: name it in pyproject.toml"
-                )
+    for package in PACKAGES:
+        for path in sorted((REPOSITORY / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    names = [node.module]
+                roots = {name.partition(".")[0] for name in names}
+                for name in roots - set(sys.stdlib_module_names) - PACKAGES:
+                    if path.name == "download.py" and name == "kagglehub":
+                        continue  # an optional second way
+                    assert {normal(owner) for owner in owners[name]} & (direct | COMES_ALONG), (
+                        f"{path.name} imports {name}: name it in pyproject.toml"
+                    )
 
 
 def test_the_notebooks_import_without_tensorflow():

@@ -13,7 +13,8 @@ from busi_utils.workspace import REPOSITORY
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 TASKS = """
-setup report notebooks outputs test bench study pretrain lint format lock download lab clean help
+setup report demo notebooks outputs test bench study pretrain lint format lock download lab clean
+help
 """
 
 
@@ -29,7 +30,12 @@ def make(*arguments, **variables):
 
 def commands(*arguments, **variables):
     """What a task would run once everything is installed."""
-    return make("--dry-run", "--assume-old=.venv/.installed", *arguments, **variables)
+    old = [f"--assume-old=.venv/{stamp}" for stamp in (".base", ".train")]
+    return make("--dry-run", *old, *arguments, **variables)
+
+
+def installs_tensorflow(*arguments, **variables):
+    return "Adding TensorFlow" in make("--dry-run", "--always-make", *arguments, **variables)
 
 
 def test_help_lists_every_task():
@@ -47,6 +53,8 @@ def test_options_reach_the_command():
     assert '--set "seeds=[0, 1] n=3" --only "02"' in text
     assert '--parameters "busi"' in commands("report", "DATASET=busi")
     assert '--parameters "demo"' in commands("report", "DATASET=phantom")
+    assert commands("demo") == commands("report", "DATASET=phantom")
+    assert commands("demo", "PARAMETERS=busi") == commands("demo")
     assert '--parameters ""' in commands("report")
     text = commands("study", "CELLS=--recipes tuned", "JOBS=2", "SCHEDULER=tcp://h:1")
     assert all(part in text for part in ('--jobs "2"', '--scheduler "tcp://h:1" --recipes tuned'))
@@ -54,6 +62,16 @@ def test_options_reach_the_command():
 
 def test_a_variable_that_happens_to_be_set_changes_nothing():
     assert commands("report", WORKSPACE="/somewhere", SET="x=1") == commands("report")
+
+
+def test_tensorflow_is_installed_only_where_something_may_be_trained():
+    reading = (["report"], ["notebooks"], ["outputs"], ["lab"], ["report", "DATASET=busi"])
+    for arguments in reading:
+        assert not installs_tensorflow(*arguments, BUSI_DATA=""), arguments
+    training = (["demo"], ["study"], ["test"], ["bench"], ["setup"], ["report", "DATA=x"])
+    for arguments in (*training, ["report", "DATASET=phantom"], ["report", "PARAMETERS=my.yaml"]):
+        assert installs_tensorflow(*arguments, BUSI_DATA=""), arguments
+    assert installs_tensorflow("report", BUSI_DATA="x")
 
 
 def test_the_tests_never_see_the_readers_data():

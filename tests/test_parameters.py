@@ -119,5 +119,5 @@ def test_the_studys_own_files_fit_its_notebooks(name):
     assert set(values) == known  # one line per parameter
     for one in every:
         bound = bind(one, values)
-        if name == "demo":  # opening a notebook by hand runs the demonstration
+        if name == "busi":  # opening a notebook by hand shows the study from committed results
             assert bound == {key: parameter.default for key, parameter in one.items()}

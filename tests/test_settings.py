@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main as run_benchmarks
 from busi_report.__main__ import _parser, main
 from busi_report.settings import settings_from
 from busi_utils.audit.datasets import DATA_VARIABLES
@@ -32,12 +33,22 @@ def settings(*arguments):
     return settings_from(_parser().parse_args(["run", *arguments]))
 
 
-def test_without_data_the_demonstration_runs_apart(monkeypatch):
-    monkeypatch.setenv("BUSI_WEIGHTS", "/nowhere")
+def test_without_arguments_the_real_study_is_read_from_its_committed_results():
     found = settings()
+    assert found.dataset == "busi"
+    assert found.workspace.root == REPOSITORY
+    assert "committed results" in found.headline
+    assert "nothing is trained" in found.headline
+
+
+def test_the_demonstration_runs_apart_and_never_sees_the_data(monkeypatch):
+    for name in DATA_VARIABLES:
+        monkeypatch.setenv(name, "/nowhere")
+    found = settings("--parameters", "demo")
     assert found.dataset == "phantom"
     assert found.workspace.root == REPOSITORY / "demo"
-    assert "BUSI_WEIGHTS" not in os.environ
+    assert found.headline.startswith("Demonstration on synthetic phantoms;")
+    assert not set(DATA_VARIABLES) & set(os.environ)
 
 
 def test_data_mean_the_real_study_and_become_absolute(busi, monkeypatch):
@@ -45,21 +56,16 @@ def test_data_mean_the_real_study_and_become_absolute(busi, monkeypatch):
     found = settings("--data", "busi", "--weights", ".")
     assert found.dataset == "busi"
     assert found.workspace.root == REPOSITORY
+    assert "what is missing is trained" in found.headline
     assert os.environ["BUSI_DATA"] == str(busi)
     assert os.environ["BUSI_WEIGHTS"] == str(busi.parent)
     settings("--data", "busi=busi,local=busi")
     assert os.environ["BUSI_DATA"] == f"busi={busi},local={busi}"
 
 
-def test_the_variable_does_the_same_but_parameters_overrule_it(busi, monkeypatch):
+def test_the_variable_does_the_same(busi, monkeypatch):
     monkeypatch.setenv("BUSI_DATA", str(busi))
-    assert settings().dataset == "busi"
-    assert settings("--parameters", "demo").dataset == "phantom"
-    assert "BUSI_DATA" not in os.environ
-
-
-def test_committed_results_need_no_data():
-    assert settings("--parameters", "busi").dataset == "busi"
+    assert "what is missing is trained" in settings().headline
 
 
 def test_overrides_and_workspace(tmp_path, monkeypatch):
@@ -75,7 +81,8 @@ def test_overrides_and_workspace(tmp_path, monkeypatch):
     [
         (["--data", "/nowhere/busi"], "/nowhere/busi does not exist"),
         (["--weights", "/nowhere"], "pass DATA="),
-        (["--parameters", "demo", "--data", "x"], "leave one of them out"),
+        (["--parameters", "demo", "--data", "x"], "DATA .* leave one of them out"),
+        (["--parameters", "demo", "--weights", "x"], "WEIGHTS .* leave one of them out"),
         (["--parameters", "dmeo"], "there are: busi, demo"),
         (["--set", "dataset=''"], "names no data set"),
     ],
@@ -90,5 +97,9 @@ def test_a_mendable_problem_is_one_line_and_exit_2(capsys):
     captured = capsys.readouterr()
     assert captured.err.startswith("Stopped: ")
     assert captured.err.count("\n") == 1
-    assert main(["bench", "absent"]) == 2
+
+
+def test_an_unknown_benchmark_is_answered_with_those_that_there_are(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks", "absent"])
+    assert run_benchmarks() == 2
     assert "there are:" in capsys.readouterr().err
