@@ -51,7 +51,7 @@ def nearest_to_reported(rows: pd.DataFrame) -> pd.DataFrame:
     train = rows[["logged_accuracy", "train_accuracy"]].sub(REPORTED_TRAIN).abs().min(axis=1)
     test = (rows["accuracy"] - REPORTED_TEST).abs()
     off = 100 * np.maximum(train, test)
-    return rows.assign(points_off=off).sort_values("points_off", ignore_index=True)
+    return rows.assign(points_off=off).sort_values("points_off", kind="stable", ignore_index=True)
 
 
 def nearest_numbers(nearest: pd.DataFrame) -> dict[str, Any]:

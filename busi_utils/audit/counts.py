@@ -97,7 +97,7 @@ def share_readings(manifest: pd.DataFrame, claimed: float) -> pd.DataFrame:
     table = pd.DataFrame(readings, columns=["reading", "part", "whole"])
     per_cent = 100 * table["part"] / table["whole"]
     table = table.assign(per_cent=per_cent, off=per_cent - claimed)
-    return table.sort_values("off", key=abs, ignore_index=True)
+    return table.sort_values("off", key=abs, kind="stable", ignore_index=True)
 
 
 def total_readings(manifest: pd.DataFrame, claimed: int) -> pd.DataFrame:

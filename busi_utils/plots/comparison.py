@@ -32,7 +32,7 @@ def forest(table: pd.DataFrame, recipes: Sequence[str], metric: str) -> Figure:
         Column to draw, with its interval.
     """
     rows = table[table["recipe"].isin(recipes)]
-    best = rows.groupby("model")[metric].max().sort_values()
+    best = rows.groupby("model")[metric].max().sort_values(kind="stable")
     fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 0.9 + 0.4 * len(best)))
     offsets = np.linspace(0.26, -0.26, len(recipes)) if len(recipes) > 1 else [0.0]
     for recipe, offset, marker, colour in zip(recipes, offsets, _MARKERS, PALETTE, strict=False):

@@ -161,7 +161,7 @@ def calibration_shift(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: 
     curve, spread = axes
     curve.plot([0, 1], [0, 1], ":", color="0.4", lw=0.9)
     for (name, (truth, score)), colour, marker in zip(parts.items(), PALETTE, "os", strict=False):
-        order = np.array_split(np.argsort(score), bins)
+        order = np.array_split(np.argsort(score, kind="stable"), bins)
         x = [score[part].mean() for part in order]
         ends = [wilson(int(truth[part].sum()), len(part)) for part in order]
         curve.vlines(x, *zip(*ends, strict=True), color=colour, lw=1)

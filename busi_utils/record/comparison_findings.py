@@ -185,7 +185,7 @@ def _gains(changes: pd.DataFrame) -> dict[str, int]:
 def _others(worth: pd.DataFrame, recipe: str) -> list[dict[str, Any]]:
     """Return what each other network differs by under a recipe, and whether that is shown."""
     rows = worth[(worth["kind"] == NETWORK) & (worth["recipe"] == recipe)]
-    rows = rows.assign(shown=shown(rows)).sort_values("worth_value")
+    rows = rows.assign(shown=shown(rows)).sort_values("worth_value", kind="stable")
     return [_worth(row) | {"shown": bool(row["shown"])} for _, row in rows.iterrows()]
 
 
