@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from busi_report.pandoc import CSS, pandoc
+from busi_report.pandoc import CSS, MARKDOWN_OUTPUTS, pandoc
 from busi_utils.audit.datasets import DATA_VARIABLES
 from busi_utils.workspace import REPOSITORY, Workspace, write_text
 
@@ -134,13 +134,14 @@ def render_pages(executed: Iterable[Path], workspace: Workspace) -> list[Path]:
     for path in executed:
         page = workspace.report / "notebooks" / f"{path.stem}.html"
         html = pandoc(
-            _with_links_to_pages(nbformat.writes(_as_read(path))),
+            _with_links_to_pages(path.read_text(encoding="utf-8")),
             source="ipynb",
             target="html",
             folder=path.parent,
             options=[
                 "--mathml",
                 "--ipynb-output=best",
+                f"--lua-filter={MARKDOWN_OUTPUTS}",
                 f"--css={CSS}",
                 f"--metadata=pagetitle:{path.stem}",
             ],
@@ -148,15 +149,6 @@ def render_pages(executed: Iterable[Path], workspace: Workspace) -> list[Path]:
         write_text(page, html)
         pages.append(page)
     return pages
-
-
-def _as_read(path: Path) -> NotebookNode:
-    """Return a notebook without the plain form of what is there as Markdown: pandoc prefers it."""
-    notebook = nbformat.read(path, as_version=4)
-    for output in (o for cell in notebook.cells for o in cell.get("outputs", [])):
-        if "text/markdown" in output.get("data", {}):
-            output.data.pop("text/plain", None)
-    return notebook
 
 
 def _with_links_to_pages(text: str) -> str:

@@ -13,6 +13,7 @@ from busi_utils.errors import StudyError
 from busi_utils.workspace import REPOSITORY
 
 CSS = REPOSITORY / "report" / "style.css"
+MARKDOWN_OUTPUTS = REPOSITORY / "report" / "markdown_outputs.lua"
 _EXTERNAL = re.compile(
     r"<(?:script|img|link|iframe|source|video|audio|object|embed)\b[^>]*?"
     r"(?:src|href|data)\s*=\s*[\"']?(?:https?:)?//[^\"'\s>]*"

@@ -28,7 +28,8 @@ def a_run(tmp_path, values=None, **options):
 
 def test_a_good_run(tmp_path):
     """One run, looked at from all sides, since a kernel takes seconds to start."""
-    first = write_notebook(tmp_path / "nb" / "01_a.ipynb", CODE, "import math\nmath.pi")
+    finding = 'from IPython.display import Markdown\nMarkdown("**Finding.** One\\n\\n- two")'
+    first = write_notebook(tmp_path / "nb" / "01_a.ipynb", CODE, "import math\nmath.pi", finding)
     root = str(tmp_path / "out")
     out = io.StringIO()
     run = a_run(tmp_path, {"epochs": 7, "workspace": root}, only="01")
@@ -36,7 +37,7 @@ def test_a_good_run(tmp_path):
 
     lines = out.getvalue().splitlines()
     assert lines[0] == "[1/1] 01_a"
-    assert re.fullmatch(r"\s+3/4  Section 1 \.\.\. [\d.]+ s", lines[3])
+    assert re.fullmatch(r"\s+3/5  Section 1 \.\.\. [\d.]+ s", lines[3])
     assert "7 [0, 1] nb" in (run.executed / "01_a.log").read_text()
 
     text = done[0].read_text()
@@ -52,11 +53,14 @@ def test_a_good_run(tmp_path):
 
     keep_outputs(done[0], first)
     kept = nbformat.read(first, as_version=4)
-    assert len(kept.cells) == 6  # no injected cell
+    assert len(kept.cells) == 8  # no injected cell
     assert kept.cells[5].outputs[0].data["text/plain"].startswith("3.14")
 
     page = render_pages(done, run.workspace)[0].read_text()
     assert "<math" in page
+    assert "<strong>Finding.</strong> One" in page
+    assert "<li>two</li>" in page
+    assert "IPython.core.display" not in page
     assert 'href="02_next.html"' in page
     assert not re.search(r"<(script|img|link|iframe)[^>]*(src|href)=[\"']?(https?:)?//", page)
 
