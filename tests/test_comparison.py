@@ -1,4 +1,4 @@
-"""Notebook 03: derived rows, paired tests, trials, and the rules of its verdicts."""
+"""Notebook 03: derived rows, paired tests, trials, figures."""
 
 import json
 
@@ -13,7 +13,6 @@ from busi_utils.analysis import comparison, costs
 from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
 from busi_utils.plots import comparison as comparison_figures
-from busi_utils.record import comparison_findings, comparison_verdicts
 from busi_utils.stats.bootstrap import bootstrap_difference
 from busi_utils.stats.metrics import encode
 from busi_utils.stats.paired_tests import mcnemar_exact
@@ -25,7 +24,6 @@ from busi_utils.study.trials import best_trial, trials
 from busi_utils.workspace import Workspace, write_csv
 
 N = 150
-ENDS = ("", "_low", "_high")
 SHARES = np.array([0.2, 0.5, 0.3])
 LABELS = [CLASSES[c] for c in np.repeat([0, 1, 2], [30, 75, 45])]
 NAMES = [f"{label} ({k})" for k, label in enumerate(LABELS)]
@@ -132,72 +130,10 @@ def test_trials_are_read_from_inner_validation(study):
     assert table.loc[("xception", "tuned"), "accuracy"] == pytest.approx(right.mean())
 
 
-def _worth(kind: str, model: str, recipe: str, low: float, high: float) -> dict:
-    line = {"kind": kind, "label": comparison.title_of(model), "model": model, "recipe": recipe}
-    p = 0.001 if low > 0 or high < 0 else 0.6
-    return line | {"worth_low": low, "worth_high": high, "worth_value": (low + high) / 2, "p": p}
-
-
-@pytest.mark.parametrize(
-    ("b3", "xception", "verdict"),
-    [
-        (("tuned", 1, 3), (1, 2), "confirmed"),
-        (("tuned", 1, 3), (-1, 2), "partly confirmed"),
-        (("tuned", -3, 3), (-1, 2), "refuted"),
-        (("scratch", 1, 3), (1, 2), "unverifiable"),  # never compared from pretrained weights
-    ],
-)
-def test_the_rule_for_the_larger_networks(b3, xception, verdict):
-    worth = pd.DataFrame(
-        [
-            _worth("training", "mobilenetv2", "tuned", 5, 9),
-            _worth("network", "xception", "tuned", *xception),
-            _worth("network", "efficientnetb3", *b3),
-        ]
-    )
-    faults = pd.DataFrame([_worth("fault of the data", "mobilenetv2", "original", 0.5, 3)])
-    found = {row[0]: row for row in comparison_verdicts.verdicts(worth, faults, "busi")}
-    assert found["C3"][3] == verdict
-    pretrained = [xception[0] > 0, b3[0] == "tuned" and b3[1] > 0]
-    assert found["C9"][3] == ("confirmed" if any(pretrained) else "partly confirmed")
-    assert "EfficientNetB3" in found["C3"][2]
-    assert comparison_verdicts.verdicts(worth, faults, "phantom")[0][3] == "unverifiable"
-
-
-def test_the_findings_follow_the_numbers(study):
-    rows = [("clean", m, "original") for m in ("mobilenetv2", "xception")]
-    table = comparison.with_titles(summarise(study, rows, ["accuracy"], 0, 100))
-    costs = pd.DataFrame({"model": ["mobilenetv2", "xception"], "parameters": [2e6, 2e7]})
-    finding = comparison_findings.cost_finding(table, costs, "original", "accuracy")
-    assert finding.startswith("The largest network is the best")
-    doubling = pd.DataFrame({"worth_value": [3.0, 2.0, -4.0], "p": [0.001, 0.03, 0.001]})
-    finding = comparison_findings.curve_finding(doubling)
-    assert finding.startswith("More data would help some networks")
-    assert "in 2 of 3 networks" in finding  # the third is a loss
-    assert "not shown" in comparison_findings.curve_finding(doubling.assign(p=0.04))
-
-
-@pytest.mark.parametrize(
-    ("written", "logistic", "tuned", "words"),
-    [((60, 61), (70, 71), (80, 81), "matters more"), ((60, 80), (61, 80), (62, 80), "no more")],
-)
-def test_ways_of_training_are_compared_on_the_same_networks(written, logistic, tuned, words):
-    rows = [
-        {"model": model, "recipe": recipe, "accuracy": value / 100}
-        for recipe, values in (("original", written), ("logistic", logistic), ("tuned", tuned))
-        for model, value in zip(("mobilenetv2", "xception"), values, strict=True)
-    ]
-    rows.append({"model": "mobilenetv1", "recipe": "original", "accuracy": 0.1})  # one way only
-    finding = comparison_findings.forest_finding(pd.DataFrame(rows), "accuracy")
-    assert words in finding
-    assert "each of 2 networks" in finding
-
-
 def test_a_comparison_of_one_network_is_refused(study):
-    pairs = comparison.change_pairs("mobilenetv2", {"original": ["mobilenetv2"]}, None)
-    worth = comparison.differences(study, pairs[1:2], "accuracy", 0, 50)
-    with pytest.raises(StudyError, match="name two or more in `models`"):
-        comparison.best_other(worth)
+    for members in ({"original": ["mobilenetv2"]}, {"scratch": ["mobilenetv2", "xception"]}):
+        with pytest.raises(StudyError, match="name two or more in `models`"):
+            comparison.change_pairs("mobilenetv2", members, None)
     alone = comparison.pairwise(study, {"original": [("clean", "mobilenetv2", "original")]})
     assert alone.empty
     assert "p_mcnemar_holm" in alone
@@ -213,6 +149,15 @@ def test_costs_once_measured_are_kept(study, monkeypatch):
     assert [list(table["milliseconds"]) for table in found] == [[1.0], [1.0]]
     assert costs.costs_of(study, ["xception", "mobilenetv1"]) is anew
     assert list(costs.costs_of(study, ["mobilenetv1"])["milliseconds"]) == [2.0]
+
+
+def test_rows_without_validation_images_have_no_threshold(study):
+    cells = grid("phantom", ["clean"], ["xception"], ["tuned"], [0, 1])
+    for cell in cells:
+        cell.validation(study.workspace).unlink()
+    rows = [("clean", model, "tuned") for model in ("mobilenetv2", "xception")]
+    table = comparison.at_threshold(study, rows, 0, 50)
+    assert table["title"].tolist() == ["MobileNetV2"]
 
 
 def test_the_forest_draws_every_row_of_the_recipes_named(study):
@@ -234,73 +179,6 @@ def test_differences_are_those_of_the_whole_bootstrap_of_both_rows(study):
     assert table.loc[0, "n"] == N
 
 
-def test_the_headline_says_which_tuned_networks_differ_and_which_were_not_tuned():
-    table = pd.DataFrame(
-        [
-            {"model": model, "recipe": recipe, "init": "imagenet", "seeds": 1, "title": model}
-            | dict.fromkeys([m + e for m in comparison.METRICS for e in ("", "_low", "_high")], 0.5)
-            for model, recipe in (
-                ("mobilenetv2", "original"),
-                ("mobilenetv2", "tuned"),
-                ("xception", "original"),
-                ("mobilenetv1", "tuned"),
-            )
-        ]
-    )
-    worth = pd.DataFrame(
-        [
-            _worth("fault of the data", "mobilenetv2", "tuned", 6, 8),
-            _worth("training", "mobilenetv2", "tuned", 5, 9),
-            _worth("network", "mobilenetv1", "tuned", 1, 3),
-            _worth("network", "mobilenetv3_small", "tuned", -2, 1),
-            _worth("network", "xception", "original", 2, 4),
-            _worth("network", "efficientnetb3", "scratch", -9, -5),
-        ]
-    )
-    pairs = pd.DataFrame(
-        {
-            "family": "original",
-            "model_a": ["mobilenetv2", "mobilenetv2"],
-            "model_b": ["xception", "mobilenetv1"],
-            "accuracy_difference": [0.01, -0.04],
-            "p_mcnemar_holm": [0.5, 0.01],
-            "p_delong_holm": [0.03, 0.2],
-        }
-    )
-    different = comparison.different_pairs(pairs.assign(auc_difference=[0.02, -0.01]))
-    assert different[["better", "worse"]].to_numpy().tolist() == [
-        ["MobileNetV2", "Xception"],
-        ["MobileNetV1", "MobileNetV2"],
-    ]
-    assert different["accuracy_difference"].tolist() == [0.01, 0.04]
-    assert different["auc_difference"].tolist() == [0.02, 0.01]
-    doubling = pd.DataFrame({"worth_value": [2.0, 4.0], "p": [0.2, 0.01]})
-    copied = pd.DataFrame(
-        {
-            "recipe": ["original", "logistic", "logistic"],
-            "n_copied": 4,
-            **{f"{name}{end}": [1.0, 2.0, 3.0] for name in ("copied", "others") for end in ENDS},
-            **{f"contrast{end}": [1.0, 2.0, -3.0] for end in ENDS},
-        }
-    )
-    found = comparison_findings.headline(table, pairs, worth, doubling, worth, copied, ["clean"])
-    assert found["copied"]["trained"]["original"]["contrast"] == 1.0
-    assert found["leak"]["tuned"]["worth_value"] == 7.0
-    assert found["copied"]["least"]["contrast"] == -3.0
-    assert found["copied"]["most"]["copied"] == 3.0
-    assert (found["copied"]["stand"], found["copied"]["networks"]) == (1, 2)
-    assert [(r["label"], r["shown"]) for r in found["tuned_others"]] == [
-        ("MobileNetV3-Small", False),
-        ("MobileNetV1", True),
-    ]
-    assert [r["label"] for r in found["scratch_others"]] == ["EfficientNetB3"]
-    assert found["untuned"] == ["Xception"]
-    assert found["pairs"] == {"n": 2, "mcnemar": 1, "delong": 1}
-    assert found["doubling"] == {"mean": 0.03, "least": 0.02, "n": 2, "shown": 1}
-    assert found["network_gains"] == {"n": 3, "shown": 2}
-    assert found["best_network_change"]["label"] == "Xception"
-
-
 def _on_cohorts():
     table = pd.DataFrame(
         [("clean", "logistic", 0.7, 1), ("raw", "logistic", 0.8, 1), ("clean", "tuned", 0.9, 3)],
@@ -316,16 +194,6 @@ def test_a_cohort_that_a_row_was_not_trained_on_stays_empty():
     assert wide.loc["logistic", ["clean", "raw"]].tolist() == [0.7, 0.8]
     assert wide.loc["tuned", "clean"] == 0.9
     assert np.isnan(wide.loc["tuned", "raw"])
-
-
-def test_the_report_finds_each_recipe_on_each_cohort_with_its_seeds():
-    table = _on_cohorts()
-    other = table.assign(model="xception", accuracy=0.1)
-    found = comparison_findings.cohort_numbers(pd.concat([table, other]), "mobilenetv2")
-    assert found["logistic"]["raw"]["accuracy"] == 0.8
-    assert found["tuned"] == {
-        "clean": {"accuracy": 0.9, "accuracy_low": 0.9, "accuracy_high": 0.9, "seeds": 3}
-    }
 
 
 def test_the_trial_that_is_picked_is_the_best_by_the_same_seed(study):

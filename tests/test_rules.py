@@ -51,6 +51,33 @@ def test_a_file_size_may_be_off_by_half_a_megabyte():
     assert rules.file_size({"h5": 9.8, "keras": 9.9}, 3.4) == "refuted"
 
 
+@pytest.mark.parametrize(
+    ("gains", "lacking", "expected"),
+    [
+        (5, [], "confirmed"),
+        (1, [], "partly confirmed"),
+        (0, [], "refuted"),
+        (5, ["EfficientNetB3"], "unverifiable"),  # never compared from pretrained weights
+    ],
+)
+def test_networks_said_to_be_superior(gains, lacking, expected):
+    assert rules.superior(5, gains, lacking) == expected
+    assert rules.superior(0, 0, []) == "unverifiable"
+
+
+@pytest.mark.parametrize(
+    ("faults", "gains", "expected"),
+    [
+        (2, 1, "confirmed"),
+        (2, 0, "partly confirmed"),
+        (0, 3, "partly confirmed"),
+        (0, 0, "refuted"),
+    ],
+)
+def test_data_and_networks_are_judged_apart(faults, gains, expected):
+    assert rules.needed(faults, gains) == expected
+
+
 @pytest.fixture
 def page(tmp_path, monkeypatch):
     captions = tmp_path / "captions.md"

@@ -12,8 +12,8 @@ def captions(tmp_path, monkeypatch):
     path = tmp_path / "captions.md"
     path.write_text(
         "Preface.\n\n# 01 Part\n\n## one\n\nShare {{ x | pct }} of\n{{ what }}.\n\n"
-        "Alt: Bars of\n{{ what }}.\n\n# 02 Part\n\n## C1\n\n"
-        "{% for row in rows %}{{ row.name }} {% endfor %}{{ by.a.value | decimal(1) }}.\n"
+        "Alt: Bars of\n{{ what }}.\n\n## last\n\n{% if x %}The last.{% endif %}\n\n# 02 Part\n\n"
+        "## C1\n\n{% for row in rows %}{{ row.name }} {% endfor %}{{ by.a.value | decimal(1) }}.\n"
     )
     monkeypatch.setattr(templates, "CAPTIONS", path)
 
@@ -21,6 +21,10 @@ def captions(tmp_path, monkeypatch):
 def test_a_section_gives_caption_and_alt_text_on_one_line_each():
     found = templates.caption("one", {"x": 0.5, "what": "BUSI"})
     assert found == ("Share 50.0\u00a0% of BUSI.", "Bars of BUSI.")
+
+
+def test_the_next_chapter_is_no_part_of_a_section():
+    assert templates.caption("last", {"x": 1}) == ("The last.", "")
 
 
 def test_tables_are_given_as_rows_or_by_name():

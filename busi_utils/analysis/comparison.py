@@ -7,13 +7,18 @@ from itertools import chain
 
 import pandas as pd
 
+from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
 from busi_utils.models import MODELS
 from busi_utils.recipes import BALANCED, LOGISTIC, SHARES, label_of
 from busi_utils.stats.bootstrap import difference_intervals
 from busi_utils.stats.paired_tests import compare_all, holm
 from busi_utils.study.baselines import TITLES
-from busi_utils.study.rows import Row, difference, read_row, row_replicates
+from busi_utils.study.chosen_on_validation import (
+    has_validation,
+    sensitivity_at_validated_threshold,
+)
+from busi_utils.study.rows import Row, difference, read_row, row_replicates, summarise
 from busi_utils.study.study import Study
 
 ENDS = ("", "_low", "_high")  # of the columns of a value and its interval
@@ -40,6 +45,23 @@ def with_titles(table: pd.DataFrame) -> pd.DataFrame:
     table = table.copy()
     table.insert(table.columns.get_loc("model") + 1, "title", table["model"].map(title_of))
     return table
+
+
+def results(
+    study: Study,
+    rows: Sequence[Row],
+    seed: int,
+    n_replicates: int,
+    metrics: Sequence[str] = METRICS,
+) -> pd.DataFrame:
+    """Return `rows.summarise` of rows, with titles."""
+    return with_titles(summarise(study, rows, metrics, seed, n_replicates))
+
+
+def at_threshold(study: Study, rows: Sequence[Row], seed: int, n_replicates: int) -> pd.DataFrame:
+    """Return `sensitivity_at_validated_threshold` of the rows that have validation images."""
+    judged = [row for row in rows if has_validation(study, row)]
+    return with_titles(sensitivity_at_validated_threshold(study, judged, seed, n_replicates))
 
 
 def pairwise(study: Study, families: Mapping[str, Sequence[Row]]) -> pd.DataFrame:
@@ -138,16 +160,20 @@ def by_cohort(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def learning_curve(table: pd.DataFrame, groups: int) -> pd.DataFrame:
-    """Add the share and number of training groups to rows of `summaries.summarise`.
+def learning_curve(
+    study: Study, models: Sequence[str], seed: int, n_replicates: int
+) -> pd.DataFrame:
+    """Return the logistic regressions that learn from a share of the groups of ``clean``.
 
-    Parameters
-    ----------
-    table : pd.DataFrame
-        Rows whose recipes are `recipes.SHARES`.
-    groups : int
-        Groups of the whole training part, mean over folds.
+    Returns
+    -------
+    pandas.DataFrame
+        See `rows.summarise`; also ``share`` and ``groups``, the number of groups learnt from, mean
+        over folds.
     """
+    rows = [("clean", model, recipe) for model in models for recipe in SHARES]
+    table = summarise(study, rows, ["accuracy", "balanced_accuracy"], seed, n_replicates)
+    groups = (1 - 1 / FOLDS) * study.folds("clean")["group"].nunique()
     share = table["recipe"].map(SHARES)
     return table.assign(share=share, groups=(share * groups).round().astype(int)).sort_values(
         ["model", "share"], ignore_index=True
@@ -172,6 +198,11 @@ def change_pairs(
     -------
     list of (kind, label, row, reference)
         As `differences` takes them.
+
+    Raises
+    ------
+    StudyError
+        If no other pretrained network is named.
     """
     written = ("clean", model, "original")
     pairs = [
@@ -186,19 +217,11 @@ def change_pairs(
             for other in names
             if other != model and model in names
         ]
+    if all(kind != NETWORK or row[2] == "scratch" for kind, _, row, _ in pairs):
+        raise StudyError(
+            "There is no second pretrained network to compare: name two or more in `models`."
+        )
     return pairs
-
-
-def doublings(
-    study: Study, models: Sequence[str], metric: str, seed: int, n_replicates: int
-) -> pd.DataFrame:
-    """Return what all training groups are worth against half of them, one line per network."""
-    half = next(recipe for recipe, share in SHARES.items() if share == 0.5)
-    pairs = [
-        (TRAINING, title_of(model), ("clean", model, LOGISTIC), ("clean", model, half))
-        for model in models
-    ]
-    return differences(study, pairs, metric, seed, n_replicates)
 
 
 def shown(changes: pd.DataFrame) -> pd.Series:
@@ -210,29 +233,3 @@ def shown(changes: pd.DataFrame) -> pd.Series:
         Lines of `differences` that answer one question.
     """
     return pd.Series(holm(changes["p"]) < 0.05, index=changes.index)
-
-
-def network_changes(worth: pd.DataFrame) -> pd.DataFrame:
-    """Return the lines of `differences` that set a pretrained network against the reference."""
-    return worth[(worth["kind"] == NETWORK) & (worth["recipe"] != "scratch")]
-
-
-def best_other(worth: pd.DataFrame) -> pd.Series:
-    """Return the largest gain by another network, started and trained as the reference.
-
-    Raises
-    ------
-    StudyError
-        If there is no other network.
-    """
-    rows = network_changes(worth)
-    if rows.empty:
-        raise StudyError(
-            "There is no second pretrained network to compare: name two or more in `models`."
-        )
-    return rows.loc[rows["worth_value"].idxmax()]
-
-
-def tuned_change(worth: pd.DataFrame) -> pd.Series:
-    """Return what tuning is worth to the reference network."""
-    return worth[(worth["kind"] == TRAINING) & (worth["recipe"] == "tuned")].iloc[0]

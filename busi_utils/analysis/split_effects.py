@@ -6,21 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from busi_utils.analysis.comparison import differences, title_of
+from busi_utils.analysis.comparison import title_of
 from busi_utils.stats.resampling import as_line, bootstrap_means
 from busi_utils.study.rows import Row, read_row
 from busi_utils.study.study import Study
-
-
-def leaks(
-    study: Study, models: Sequence[str], recipe: str, seed: int, n_replicates: int
-) -> pd.DataFrame:
-    """Return what the random split is worth to each network: raw - grouped, shared images."""
-    pairs = [
-        ("leak", title_of(model), ("raw", model, recipe), ("grouped", model, recipe))
-        for model in models
-    ]
-    return differences(study, pairs, "accuracy", seed, n_replicates)
 
 
 def leak_by_copies(

@@ -82,3 +82,38 @@ def file_size(megabytes: Mapping[str, float], claimed: float) -> str:
     """
     near = min(abs(size - claimed) for size in megabytes.values()) <= 0.5
     return "confirmed" if near else "refuted"
+
+
+def superior(comparisons: int, gains: int, not_compared: Sequence[str]) -> str:
+    """A network is superior to MobileNetV2 if, trained alike, its paired difference in accuracy is
+    above 0 with a bootstrap p-value, after Holm's correction over the networks claimed, below 0.05.
+    All comparisons of the networks claimed: confirmed, some: partly confirmed, none: refuted;
+    unverifiable as long as one of them has not been compared from pretrained weights, as the
+    original had it.
+
+    Parameters
+    ----------
+    comparisons : int
+        Ways of training in which a claimed network and MobileNetV2 were trained alike.
+    gains : int
+        Those in which the gain is shown.
+    not_compared : sequence of str
+        Claimed networks without a comparison from pretrained weights.
+    """
+    if not_compared or not comparisons:
+        return "unverifiable"
+    return "confirmed" if gains == comparisons else "partly confirmed" if gains else "refuted"
+
+
+def needed(faults_shown: int, network_gains: int) -> str:
+    """Data quality decides if some fault of the data is shown to change accuracy; another network
+    is needed if one is shown to gain on MobileNetV2, from pretrained weights and trained alike.
+    Shown: bootstrap p-value below 0.05 after Holm's correction over all differences of that
+    question. Both hold: confirmed, one: partly confirmed, none: refuted.
+
+    Parameters
+    ----------
+    faults_shown, network_gains : int
+        How many of either are shown.
+    """
+    return _BY_HALVES[bool(faults_shown) + bool(network_gains)]

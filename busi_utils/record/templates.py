@@ -27,6 +27,7 @@ _FILTERS = {
     "brief": brief_of,
 }
 _SECTION = re.compile(r"^## (\S+)$", flags=re.MULTILINE)
+_CHAPTER = re.compile(r"^# .*$", flags=re.MULTILINE)  # ends the section before it
 _ALT = "Alt: "
 
 
@@ -94,12 +95,12 @@ def caption(name: str, values: Mapping[str, Any]) -> tuple[str, str]:
     StudyError
         If there is no such section, or it cannot be filled.
     """
-    pieces = _SECTION.split(CAPTIONS.read_text(encoding="utf-8"))
+    pieces = _SECTION.split(_CHAPTER.sub("", CAPTIONS.read_text(encoding="utf-8")))
     sections = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     if name not in sections:
         raise StudyError(f"{CAPTIONS} has no section '## {name}': write one.")
     text = fill(sections[name].strip(), values, f"'{name}' of {CAPTIONS.name}")
     paragraphs = [" ".join(part.split(" ")) for part in re.split(r"\n\s*\n", text)]
     alts = [part.removeprefix(_ALT) for part in paragraphs if part.startswith(_ALT)]
-    words = [part for part in paragraphs if not part.startswith((_ALT, "#"))]
+    words = [part for part in paragraphs if not part.startswith(_ALT)]
     return " ".join(" ".join(words).split("\n")).strip(), " ".join(" ".join(alts).split("\n"))

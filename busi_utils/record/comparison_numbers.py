@@ -1,11 +1,10 @@
-"""What the figures of notebook 03 show, in a sentence each, and its numbers for the report."""
+"""The numbers of notebook 03 that the report's prose names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from busi_utils.analysis.comparison import (
@@ -13,102 +12,68 @@ from busi_utils.analysis.comparison import (
     FAULT,
     METRICS,
     NETWORK,
-    best_other,
-    network_changes,
+    TRAINING,
     shown,
     title_of,
-    tuned_change,
 )
+from busi_utils.analysis.split_effects import other_folds
 from busi_utils.models import MODELS
 from busi_utils.recipes import LOGISTIC, label_of
-
-_WAYS = ("original", LOGISTIC, "tuned")
-
-
-def forest_finding(table: pd.DataFrame, metric: str) -> str:
-    """Say whether training or the choice of network moves a metric more.
-
-    Like is set beside like: the networks that were trained in every one of three ways, from
-    pretrained weights. A single such network says nothing.
-    """
-    rows = table[table["recipe"].isin(_WAYS)]
-    block = 100 * rows.pivot(index="model", columns="recipe", values=metric).dropna()
-    if len(block) < 2 or len(block.columns) < len(_WAYS):
-        return "Networks and ways of training."
-    by_training, by_network = np.ptp(block, axis=1), np.ptp(block, axis=0)
-    more = "more" if by_training.min() > by_network.max() else "no more"
-    return (
-        f"How a network is trained matters {more} than which one is: over three ways of training "
-        f"each of {len(block)} networks moves by {_range(by_training)} points; trained alike, they "
-        f"lie within {_range(by_network)} points of each other."
-    )
-
-
-def _range(values: pd.Series) -> str:
-    return f"{values.min():.1f} to {values.max():.1f}"
-
-
-def cost_finding(table: pd.DataFrame, costs: pd.DataFrame, recipe: str, metric: str) -> str:
-    """Say whether the largest network is also the best under a recipe."""
-    rows = table[table["recipe"] == recipe].merge(costs[["model", "parameters"]], on="model")
-    largest = rows.loc[rows["parameters"].idxmax()]
-    best = rows.loc[rows[metric].idxmax()]
-    start = (
-        "The largest network is the best"
-        if largest["model"] == best["model"]
-        else "The largest network is not the best"
-    )
-    return (
-        f"{start}. With {label_of(recipe)}, {largest['title']} ({largest['parameters'] / 1e6:.1f} "
-        f"million parameters) reaches {100 * largest[metric]:.1f} %, {best['title']} "
-        f"({best['parameters'] / 1e6:.1f} million) {100 * best[metric]:.1f} %."
-    )
-
-
-def curve_finding(doubling: pd.DataFrame) -> str:
-    """Say what the last doubling of the training groups adds; see `comparison.doublings`."""
-    gains = shown(doubling) & (doubling["worth_value"] > 0)
-    start = (
-        "More data would help every network"
-        if gains.all()
-        else "More data would help some networks"
-        if gains.any()
-        else "That more data would help is not shown"
-    )
-    low, high = doubling["worth_value"].min(), doubling["worth_value"].max()
-    return (
-        f"{start}. Doubling the training groups from half to all adds {low:+.1f} to {high:+.1f} "
-        f"points, a gain that stands Holm's correction in {gains.sum()} of {len(gains)} networks."
-    )
+from busi_utils.study.rows import accuracy_by_seed
+from busi_utils.study.study import Study
 
 
 def headline(
-    table: pd.DataFrame,
+    study: Study,
+    model: str,
+    picked: Mapping[str, Any],
+    *,
+    clean: pd.DataFrame,
     pairs: pd.DataFrame,
     worth: pd.DataFrame,
     doubling: pd.DataFrame,
     leak: pd.DataFrame,
     copied: pd.DataFrame,
-    cohorts: Sequence[str],
+    on_cohorts: pd.DataFrame,
+    reached: pd.DataFrame,
 ) -> dict[str, Any]:
-    """Return the numbers of the notebook that the report's prose names."""
-    networks = table[table["model"].isin(MODELS)]
-    best = networks.loc[networks["balanced_accuracy"].idxmax()]
+    """Return the section ``comparison`` of the report's numbers.
+
+    Parameters
+    ----------
+    study : Study
+        Holds the predictions.
+    model : str
+        The network that the others are compared with.
+    picked : Mapping
+        What is said of the way of tuning that inner validation picks; ``reached`` is its row.
+    clean, on_cohorts, reached : pd.DataFrame
+        See `comparison.results`: every network on ``clean``, networks on every cohort, one row.
+    pairs : pd.DataFrame
+        See `comparison.pairwise`.
+    worth, doubling, leak : pd.DataFrame
+        See `comparison.differences`: every change, all groups against half, raw against grouped.
+    copied : pd.DataFrame
+        See `split_effects.leak_by_copies`.
+    """
+    networks = clean[clean["model"].isin(MODELS)]
+    others = worth[(worth["kind"] == NETWORK) & (worth["recipe"] != "scratch")]
+    tuned = worth[(worth["kind"] == TRAINING) & (worth["recipe"] == "tuned")]
     return {
-        "best": _line(best),
-        "best_network_change": _worth(best_other(worth)),
-        "training_change": _worth(tuned_change(worth)),
-        "network_gains": _gains(network_changes(worth)),
+        "best": _line(networks.loc[networks["balanced_accuracy"].idxmax()]),
+        "best_network_change": _worth(others.loc[others["worth_value"].idxmax()]),
+        "training_change": _worth(tuned.iloc[0]),
+        "network_gains": _gains(others),
         "tuned_others": _others(worth, "tuned"),
-        "scratch": [_line(row) for _, row in table[table["recipe"] == "scratch"].iterrows()],
+        "scratch": [_line(row) for _, row in clean[clean["recipe"] == "scratch"].iterrows()],
         "scratch_others": _others(worth, "scratch"),
-        "untuned": [title_of(model) for model in _untuned(table)],
+        "untuned": [title_of(name) for name in _untuned(clean)],
         "doubling": _gains(doubling)
         | {
             "mean": float(doubling["worth_value"].mean() / 100),
             "least": float(doubling["worth_value"].min() / 100),
         },
-        "cohorts": list(cohorts),
+        "cohorts": list(on_cohorts["cohort"].unique()),
         "leak": _leak(leak, worth),
         "copied": _copied(copied),
         "pairs": {
@@ -116,6 +81,10 @@ def headline(
             "mcnemar": int((pairs["p_mcnemar_holm"] < 0.05).sum()),
             "delong": int((pairs["p_delong_holm"] < 0.05).sum()),
         },
+        "other_folds": other_folds(study, on_cohorts),
+        "by_cohort": cohort_numbers(on_cohorts, model),
+        "picked": dict(picked) | _line(reached.iloc[0]),
+        "tuned_by_seed": accuracy_by_seed(study, ("clean", model, "tuned")),
     }
 
 
@@ -124,22 +93,6 @@ def _leak(leak: pd.DataFrame, worth: pd.DataFrame) -> dict[str, Any]:
     found = {"least": float(leak["worth_value"].min()), "most": float(leak["worth_value"].max())}
     tuned = worth[(worth["kind"] == FAULT) & (worth["recipe"] == "tuned")]
     return found if tuned.empty else found | {"tuned": _worth(tuned.iloc[0])}
-
-
-def picked_line(picked: dict[str, Any], reached: pd.DataFrame, ways: int) -> dict[str, Any]:
-    """Return what the best of several trials gave on inner validation images and on test folds.
-
-    Parameters
-    ----------
-    picked : dict
-        See `trials.best_trial`.
-    reached : pd.DataFrame
-        Its row of `summaries.summarise`, with its title.
-    ways : int
-        Number of trials it was picked from.
-    """
-    inner = {"inner_balanced_accuracy": float(picked["balanced_accuracy"]), "ways": ways}
-    return inner | _line(reached.iloc[0])
 
 
 def cohort_numbers(table: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:
