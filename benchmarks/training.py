@@ -19,6 +19,7 @@ from busi_utils.audit.cohorts import cohort_files
 from busi_utils.audit.datasets import sources_of
 from busi_utils.audit.folds import inner_split, is_grouped
 from busi_utils.audit.preparation import prepare_data
+from busi_utils.models import MODELS
 from busi_utils.recipes import ORIGINAL, RECIPES
 from busi_utils.stats.paired_tests import wilson
 from busi_utils.study.cell_training import train_cell
@@ -35,7 +36,8 @@ def _study(folder: str) -> Study:
     dataset = "busi" if sources_of("busi") else "phantom"
     study = Study(dataset, Workspace(Path(folder)), sources_of(dataset), size=SIZE)
     prepare_data(study.sources, dataset, study.workspace)
-    study.initial_weights(MODEL, ORIGINAL)  # phantom weights are made before the clock starts
+    # Phantom weights are made before the clock starts.
+    study.initial_weights(MODELS[MODEL], ORIGINAL)
     return study
 
 
@@ -46,7 +48,7 @@ def _keras_model(study: Study):  # -> keras.Model
     from busi_utils.training.weights import load_backbone
 
     layers = keras.layers
-    base = load_backbone(MODEL, study.size, study.initial_weights(MODEL, ORIGINAL))
+    base = load_backbone(MODELS[MODEL], study.size, study.initial_weights(MODELS[MODEL], ORIGINAL))
     base.trainable = False
     image = keras.Input((study.size, study.size, 3))
     x = layers.RandomFlip("horizontal")(image)
@@ -143,7 +145,7 @@ def bench_fine_tuning() -> pd.DataFrame:
         study = _study(folder)
         cell = Cell(study.dataset, "clean", MODEL, "bench-unfrozen", 0, 0)
         trained = train_cell(study, cell)
-        trainer, train = trained.trainer, trained.train
+        trainer, train = trained.trainer, trained.parts[0]
         model = keras.Model(trainer.network.full.input, trainer.network.full.output)
         model.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy")
         batch = train.rows[: recipe.batch_size], train.labels[: recipe.batch_size]

@@ -103,9 +103,8 @@ def _pretrain(arguments: argparse.Namespace) -> None:
     from busi_utils.training.pretraining import SHIPPED, pretrain
 
     for model in arguments.models:
-        backbone_of(model)
         path = SHIPPED / f"{model}.weights.h5"
-        run_alone(pretrain, model, path)
+        run_alone(pretrain, backbone_of(model), path)
         print(f"Weights learnt from phantoms: {path}")
 
 

@@ -28,6 +28,8 @@ class Backbone:
 
     Attributes
     ----------
+    name : str
+        Its name in files, parameters and on the command line.
     title : str
         Name in tables and figures.
     builder : str
@@ -51,6 +53,7 @@ class Backbone:
         Further arguments of the builder.
     """
 
+    name: str
     title: str
     builder: str
     input_range: str
@@ -64,8 +67,9 @@ class Backbone:
 
 _V3 = "weights_mobilenet_v3_{}_224_1.0_float_no_top_v2.h5"
 
-MODELS: dict[str, Backbone] = {
-    "mobilenetv2": Backbone(
+_BACKBONES = (
+    Backbone(
+        name="mobilenetv2",
         title="MobileNetV2",
         builder="MobileNetV2",
         input_range=SIGNED,
@@ -74,7 +78,8 @@ MODELS: dict[str, Backbone] = {
         weights_file="mobilenetv2_1.0_224_notop.weights.h5",
         keras_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
     ),
-    "xception": Backbone(
+    Backbone(
+        name="xception",
         title="Xception",
         builder="Xception",
         input_range=SIGNED,
@@ -83,7 +88,8 @@ MODELS: dict[str, Backbone] = {
         weights_file="xception_notop.weights.h5",
         keras_file="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
     ),
-    "efficientnetb3": Backbone(
+    Backbone(
+        name="efficientnetb3",
         title="EfficientNetB3",
         builder="EfficientNetB3",
         input_range=RAW,
@@ -92,7 +98,8 @@ MODELS: dict[str, Backbone] = {
         weights_file="",
         keras_file="efficientnetb3_notop.h5",
     ),
-    "efficientnetv2b0": Backbone(
+    Backbone(
+        name="efficientnetv2b0",
         title="EfficientNetV2B0",
         builder="EfficientNetV2B0",
         input_range=RAW,
@@ -101,7 +108,8 @@ MODELS: dict[str, Backbone] = {
         weights_file="efficientnetv2b0_notop.weights.h5",
         keras_file="efficientnetv2-b0_notop.h5",
     ),
-    "mobilenetv1": Backbone(
+    Backbone(
+        name="mobilenetv1",
         title="MobileNetV1",
         builder="MobileNet",
         input_range=SIGNED,
@@ -110,7 +118,8 @@ MODELS: dict[str, Backbone] = {
         weights_file="mobilenetv1_1.0_224_notop.weights.h5",
         keras_file="mobilenet_1_0_224_tf_no_top.h5",
     ),
-    "mobilenetv3_small": Backbone(
+    Backbone(
+        name="mobilenetv3_small",
         title="MobileNetV3-Small",
         builder="MobileNetV3Small",
         input_range=RAW,
@@ -119,7 +128,8 @@ MODELS: dict[str, Backbone] = {
         weights_file="mobilenetv3_small_notop.weights.h5",
         keras_file=_V3.format("small"),
     ),
-    "mobilenetv3_large": Backbone(
+    Backbone(
+        name="mobilenetv3_large",
         title="MobileNetV3-Large (minimalistic)",
         builder="MobileNetV3Large",
         input_range=RAW,
@@ -129,7 +139,8 @@ MODELS: dict[str, Backbone] = {
         keras_file=_V3.format("large_minimalistic"),
         options={"minimalistic": True},
     ),
-}
+)
+MODELS: dict[str, Backbone] = {entry.name: entry for entry in _BACKBONES}
 
 
 def backbone_of(model: str) -> Backbone:
@@ -145,13 +156,13 @@ def backbone_of(model: str) -> Backbone:
     return MODELS[model]
 
 
-def build_backbone(model: str, size: int) -> keras.Model:
+def build_backbone(entry: Backbone, size: int) -> keras.Model:
     """Build a backbone without its top, randomly initialised from Keras' global seed.
 
     Parameters
     ----------
-    model : str
-        Name in `MODELS`.
+    entry : Backbone
+        Of `MODELS`.
     size : int
         Side of the square input in pixels.
 
@@ -162,7 +173,6 @@ def build_backbone(model: str, size: int) -> keras.Model:
     """
     import keras  # seconds; those who only read names and results do without
 
-    entry = backbone_of(model)
     build = getattr(keras.applications, entry.builder)
     # An input tensor passes Keras' floor of 71 pixels for Xception, whose last map is 2 x 2 at 64
     # pixels like that of the other networks.

@@ -27,7 +27,7 @@ PREPROCESSING = {
 @pytest.fixture(scope="module")
 def backbone():
     keras.utils.set_random_seed(1)
-    return build_backbone("mobilenetv2", 64)
+    return build_backbone(MODELS["mobilenetv2"], 64)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_each_network_gets_what_its_own_preprocessing_makes(model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_cut_and_mask_layers_lie_where_the_registry_says(model):
-    network, entry = build_backbone(model, 96), backbone_of(model)
+    network, entry = build_backbone(MODELS[model], 96), backbone_of(model)
     first = network.get_layer(entry.cut_before).input.shape[1]
     last = network.get_layer(entry.last_at_14).input.shape[1]
     # At 96 pixels; Xception is cut after its early, huge maps.
@@ -65,10 +65,10 @@ def test_cut_and_mask_layers_lie_where_the_registry_says(model):
 @pytest.mark.parametrize("model", MODELS)
 def test_every_network_takes_the_small_images_of_scratch(model):
     recipe = recipe_of("scratch")
-    backbone = build_backbone(model, recipe.image_size)
+    backbone = build_backbone(MODELS[model], recipe.image_size)
     assert backbone.input_shape == (None, 64, 64, 3)
     assert backbone.output_shape[1:3] == (2, 2)
-    classes, masks = build_network(model, backbone, recipe).top.output
+    classes, masks = build_network(MODELS[model], backbone, recipe).top.output
     assert classes.shape == (None, 3)
     assert masks.shape[1:3] == (4, 4)
 
@@ -88,7 +88,7 @@ def test_absent_weights_are_an_error_and_never_random(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.applications, "MobileNetV2", no_network)
     monkeypatch.delenv("BUSI_WEIGHTS", raising=False)
     with pytest.raises(StudyError, match=r"No ImageNet weights.*BUSI_WEIGHTS"):
-        weights.imagenet_weights("mobilenetv2", tmp_path)
+        weights.imagenet_weights(MODELS["mobilenetv2"], tmp_path)
 
 
 def test_weights_come_from_the_folder_before_the_cache(tmp_path, monkeypatch):
@@ -99,15 +99,17 @@ def test_weights_come_from_the_folder_before_the_cache(tmp_path, monkeypatch):
         (place / name).write_bytes(name.encode())
     monkeypatch.setattr(weights, "_KERAS_CACHE", cache)
     monkeypatch.setenv("BUSI_WEIGHTS", "")
-    assert weights.imagenet_weights("mobilenetv2", folder).path.parent == folder
-    assert weights.imagenet_weights("mobilenetv2").path.parent == cache
+    assert weights.imagenet_weights(MODELS["mobilenetv2"], folder).path.parent == folder
+    assert weights.imagenet_weights(MODELS["mobilenetv2"]).path.parent == cache
 
 
 def test_a_file_that_does_not_fit_is_named(tmp_path):
     path = tmp_path / "mobilenetv2_1.0_224_notop.weights.h5"
     path.write_bytes(b"not weights")
     with pytest.raises(StudyError, match="does not fit MobileNetV2"):
-        weights.load_backbone("mobilenetv2", 64, weights.InitialWeights("imagenet", path, ""))
+        weights.load_backbone(
+            MODELS["mobilenetv2"], 64, weights.InitialWeights("imagenet", path, "")
+        )
 
 
 @pytest.mark.parametrize("cut", ["features", "middle", "pixels"])
@@ -116,7 +118,7 @@ def test_trunk_and_top_make_the_whole(backbone, cut, head):
     recipe = replace(ORIGINAL, cut=cut, head=head)
     if cut == "features" and head == "mask":
         pytest.skip("a mask cannot be read off pooled features")
-    network = build_network("mobilenetv2", backbone, recipe)
+    network = build_network(MODELS["mobilenetv2"], backbone, recipe)
     x = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
     middle = x if network.trunk is None else network.trunk(x, training=False)
     out = network.top(middle, training=False)
@@ -127,7 +129,9 @@ def test_trunk_and_top_make_the_whole(backbone, cut, head):
 
 def test_the_original_network_has_the_originals_parameter_count():
     """2,257,984 of MobileNetV2 without top, 1280 x 128 + 128 and 128 x 3 + 3 of the head."""
-    network = build_network("mobilenetv2", build_backbone("mobilenetv2", 224), ORIGINAL)
+    network = build_network(
+        MODELS["mobilenetv2"], build_backbone(MODELS["mobilenetv2"], 224), ORIGINAL
+    )
     assert network.full.count_params() == 2_422_339
 
 

@@ -6,7 +6,7 @@ import pytest
 from busi_phantom.render import render_phantoms
 from busi_utils import CLASSES
 from busi_utils.audit.images import letterbox
-from busi_utils.models import backbone_of, to_input
+from busi_utils.models import MODELS, backbone_of, to_input
 from busi_utils.training.classifiers import logistic_on_features
 from busi_utils.training.pretraining import SHIPPED, phantom_weights
 from busi_utils.training.weights import RANDOM, load_backbone
@@ -27,12 +27,12 @@ def test_shipped_weights_beat_random_ones_on_fresh_phantoms(model, phantoms):
     x = to_input(pixels, backbone_of(model).input_range)
 
     def accuracy(initial) -> float:
-        features = load_backbone(model, 64, initial).predict(x, verbose=0).mean(axis=(1, 2))
+        features = load_backbone(MODELS[model], 64, initial).predict(x, verbose=0).mean(axis=(1, 2))
         odd = np.arange(N) // 3 % 2 == 1
         p, _ = logistic_on_features(features[~odd], y[~odd], np.flatnonzero(~odd), features[odd], 0)
         return float(np.mean(p.argmax(axis=1) == y[odd]))
 
-    initial = phantom_weights(model)
+    initial = phantom_weights(MODELS[model])
     assert (initial.init, initial.path.parent) == ("phantom", SHIPPED)
     learnt = accuracy(initial)
     assert learnt > 0.55  # chance is a third

@@ -194,7 +194,7 @@ def test_nothing_to_train_starts_no_process(tmp_path, monkeypatch):
 
 ORPHAN = """
 import os
-from busi_utils.execution import run_alone
+from busi_utils.study.execution import run_alone
 run_alone(os.system, "echo $PPID; exec sleep 120")  # the shell's parent is the training process
 """
 

@@ -9,7 +9,7 @@ from busi_utils import CLASSES
 from busi_utils.analysis.reported import MOMENTUM, REPORTED_INTERVAL, stale_statistics
 from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
-from busi_utils.models import build_backbone
+from busi_utils.models import MODELS, build_backbone
 from busi_utils.study.cells import Cell, prediction_table, save_cell
 from busi_utils.study.rows import accuracy_by_seed, confusion, difference, read_row, summarise
 from busi_utils.study.study import Study
@@ -96,7 +96,7 @@ def test_a_row_never_mixes_initialisations(study):
 def test_stale_statistics_follow_the_momentum_of_the_network():
     norms = [
         layer
-        for layer in build_backbone("mobilenetv2", 32).layers
+        for layer in build_backbone(MODELS["mobilenetv2"], 32).layers
         if type(layer).__name__ == "BatchNormalization"
     ]
     assert {layer.momentum for layer in norms} == {MOMENTUM}

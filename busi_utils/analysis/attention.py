@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.audit.images import load_masks
+from busi_utils.models import backbone_of
 from busi_utils.recipes import recipe_of
 from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import Cell
@@ -90,7 +91,7 @@ def _compute(study: Study, cell: Cell, network: Network, settings: dict[str, Any
     files = study.bank_files(cell.cohort).set_index("image_id").loc[test["image_id"]].reset_index()
     images = np.asarray(prepared(files, recipe, study.size))
     masks = np.asarray(load_masks(files, images.shape[1], recipe.fit)).astype(bool)
-    looking = saliency.Looking(network, wanted_range(cell.model, recipe))
+    looking = saliency.Looking(network, wanted_range(backbone_of(cell.model), recipe))
     y = encode(test["label"].to_numpy())
     gradcam, hirescam = looking.cams(images, y)
     maps = {

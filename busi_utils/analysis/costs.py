@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from busi_utils.models import backbone_of
+from busi_utils.models import backbone_of, build_backbone
 from busi_utils.study.execution import run_alone
 from busi_utils.study.study import Study
 from busi_utils.workspace import write_csv
@@ -58,18 +58,18 @@ def costs_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
 def _costs_of(model: str, size: int) -> dict[str, float | int | str]:
     import tensorflow as tf
 
-    from busi_utils.models import build_backbone
     from busi_utils.recipes import ORIGINAL
     from busi_utils.training.heads import build_network
 
-    network = build_network(model, build_backbone(model, size), ORIGINAL).full
+    entry = backbone_of(model)
+    network = build_network(entry, build_backbone(entry, size), ORIGINAL).full
     spec = tf.TensorSpec([1, size, size, 3], tf.float32)
     call = tf.function(lambda x: network(x, training=False), input_signature=[spec])
     concrete = call.get_concrete_function()
     parameters = int(network.count_params())
     return {
         "model": model,
-        "title": backbone_of(model).title,
+        "title": entry.title,
         "size": size,
         "parameters": parameters,
         "gflops": _operations(concrete.graph) / 1e9,

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from busi_utils.models import backbone_of
 from busi_utils.recipes import Recipe, recipe_of
 from busi_utils.study.cells import Cell, prediction_table
 from busi_utils.study.image_tables import Product
@@ -160,7 +161,7 @@ def _compute(study: Study, cell: Cell, network: Network, settings: dict[str, Any
     files = study.bank_files(cell.cohort).set_index("image_id").loc[test["image_id"]].reset_index()
     tables = []
     for name, severity, pixels in _changed(files, recipe, study.size, cell, settings["severities"]):
-        p = predict(network.full, pixels, wanted_range(cell.model, recipe))
+        p = predict(network.full, pixels, wanted_range(backbone_of(cell.model), recipe))
         table = prediction_table(test["image_id"], test["label"], p)
         table.insert(0, "probe", name)
         table.insert(1, "severity", severity)

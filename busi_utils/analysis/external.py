@@ -15,6 +15,7 @@ from busi_phantom.external_layout import write_busbra_phantoms, write_busuclm_ph
 from busi_utils.audit.external_sets import EXTERNAL_SETS, read_external
 from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
+from busi_utils.models import backbone_of
 from busi_utils.recipes import recipe_of
 from busi_utils.study.cells import Cell, grid, prediction_table
 from busi_utils.study.image_tables import Product
@@ -129,7 +130,7 @@ def _compute(
     files = read_external(name, folder)
     files = files[files["excluded_because"] == ""].reset_index(drop=True)
     recipe = recipe_of(cell.recipe)
-    input_range = wanted_range(cell.model, recipe)
+    input_range = wanted_range(backbone_of(cell.model), recipe)
     pixels = np.asarray(prepared(files, recipe, study.size))
     if "averaged_folds" in settings:
         network = averaged_network(study, folds_of(cell))

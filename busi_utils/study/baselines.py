@@ -109,7 +109,7 @@ def _frozen(
     study: Study, model: str, image_ids: Sequence[str], changes: Sequence[str]
 ) -> dict[str, np.ndarray]:
     # In a process of its own: TensorFlow is large.
-    from busi_utils.study.cell_training import changed_features, frozen_features
+    from busi_utils.study.setup import changed_features, frozen_features
 
     found = changed_features(study, model, image_ids, [name for name in changes if name])
     return found | ({"": frozen_features(study, model, image_ids)} if "" in changes else {})

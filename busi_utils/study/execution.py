@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any
 
 from busi_utils.errors import StudyError
+from busi_utils.models import backbone_of
 from busi_utils.recipes import recipe_of
 from busi_utils.study.cells import Cell
 from busi_utils.study.cluster import run_on_cluster
@@ -74,7 +75,7 @@ def run_missing(
 def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:
     """Stop before anything starts if weights lack; make those that can be made only once."""
     for model, recipe in starts:
-        study.initial_weights(model, recipe_of(recipe))
+        study.initial_weights(backbone_of(model), recipe_of(recipe))
 
 
 def _tell(done: Iterable[list[Cell]], cells_all: int, say: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ from busi_utils.audit.cohorts import cohort_files
 from busi_utils.audit.folds import read_folds
 from busi_utils.audit.manifest import read_manifest
 from busi_utils.errors import StudyError
+from busi_utils.models import Backbone
 from busi_utils.recipes import Recipe, recipe_of
 from busi_utils.study.cells import Cell, config_hash, images_text, is_done
 from busi_utils.workspace import Workspace
@@ -80,7 +81,7 @@ class Study:
                 "pass DATA=<folder> or set BUSI_DATA."
             )
 
-    def initial_weights(self, model: str, recipe: Recipe) -> InitialWeights:
+    def initial_weights(self, entry: Backbone, recipe: Recipe) -> InitialWeights:
         """Return how a network starts: random only if the recipe says so."""
         from busi_utils.training.pretraining import phantom_weights
         from busi_utils.training.weights import RANDOM, imagenet_weights
@@ -88,8 +89,8 @@ class Study:
         if recipe.init == "random":
             return RANDOM
         if self.dataset == "phantom":
-            return phantom_weights(model)
-        return imagenet_weights(model, self.weights)
+            return phantom_weights(entry)
+        return imagenet_weights(entry, self.weights)
 
     @cached_property
     def _images(self) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from busi_utils import CLASSES
-from busi_utils.models import backbone_of
+from busi_utils.models import Backbone
 from busi_utils.recipes import Recipe
 
 
@@ -62,9 +62,8 @@ def _mask_branch(
     return logits, pooled
 
 
-def build_network(model: str, backbone: keras.Model, recipe: Recipe) -> Network:
+def build_network(entry: Backbone, backbone: keras.Model, recipe: Recipe) -> Network:
     """Put the recipe's head on a backbone and cut the graph where the recipe says."""
-    entry = backbone_of(model)
     features = keras.layers.GlobalAveragePooling2D(name="pooled")(backbone.output)
     outputs = []
     if recipe.head == "mask":
@@ -76,7 +75,7 @@ def build_network(model: str, backbone: keras.Model, recipe: Recipe) -> Network:
         outputs = [logits]
     else:
         classes = _original_head(features, recipe.dropout)
-    full = keras.Model(backbone.input, classes, name=model)
+    full = keras.Model(backbone.input, classes, name=entry.name)
     cut = {
         "pixels": backbone.input,
         "middle": backbone.get_layer(entry.cut_before).input,

@@ -11,15 +11,15 @@ import pandas as pd
 import tensorflow as tf
 
 from busi_utils.audit.images import load_pixels
-from busi_utils.models import RAW, UNIT, backbone_of, to_input
+from busi_utils.models import RAW, UNIT, Backbone, to_input
 from busi_utils.recipes import Recipe
 
 _BATCH = 32
 
 
-def wanted_range(model: str, recipe: Recipe) -> str:
-    """Return the input range that a recipe gives to a model."""
-    return {"right": backbone_of(model).input_range, "unit": UNIT, "raw": RAW}[recipe.input_range]
+def wanted_range(entry: Backbone, recipe: Recipe) -> str:
+    """Return the input range that a recipe gives to a network."""
+    return {"right": entry.input_range, "unit": UNIT, "raw": RAW}[recipe.input_range]
 
 
 def prepared(files: pd.DataFrame, recipe: Recipe, size: int) -> np.ndarray:

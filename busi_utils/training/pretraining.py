@@ -11,7 +11,7 @@ import tensorflow as tf
 from busi_phantom.render import render_phantoms
 from busi_utils import CLASSES
 from busi_utils.audit.images import letterbox
-from busi_utils.models import backbone_of, build_backbone, to_input
+from busi_utils.models import Backbone, build_backbone, to_input
 from busi_utils.training.weights import InitialWeights, file_sha256
 from busi_utils.workspace import CACHE, atomic_path
 
@@ -24,7 +24,7 @@ _BATCH = 32
 _VERSION = 4  # raise when the weights change
 
 
-def phantom_weights(model: str) -> InitialWeights:
+def phantom_weights(entry: Backbone) -> InitialWeights:
     """Return weights of a backbone trained from scratch to classify phantoms made for that alone.
 
     Those of the demonstration's networks come with the package, since learning them takes minutes;
@@ -33,40 +33,40 @@ def phantom_weights(model: str) -> InitialWeights:
 
     Parameters
     ----------
-    model : str
-        Name in `models.MODELS`.
+    entry : Backbone
+        Of `models.MODELS`.
     """
-    path = SHIPPED / f"{model}.weights.h5"
+    path = SHIPPED / f"{entry.name}.weights.h5"
     if not path.exists():
-        path = CACHE / "phantom_weights" / f"{model}_{_VERSION}.weights.h5"
+        path = CACHE / "phantom_weights" / f"{entry.name}_{_VERSION}.weights.h5"
     if not path.exists():
-        pretrain(model, path)
+        pretrain(entry, path)
     return InitialWeights("phantom", path, file_sha256(path))
 
 
-def pretrain(model: str, path: Path) -> None:
+def pretrain(entry: Backbone, path: Path) -> None:
     """Learn weights from fresh phantoms and write them to ``path``, ending in ``.weights.h5``."""
     with atomic_path(path) as temporary:
         # Keras wants the ending .weights.h5, which a temporary name has not.
         whole = temporary.with_name(f"{temporary.stem.removesuffix('.weights')}.tmp.weights.h5")
-        _pretrain(model).save_weights(whole)
+        _pretrain(entry).save_weights(whole)
         whole.replace(temporary)
 
 
-def _pretrain(model: str) -> keras.Model:
+def _pretrain(entry: Backbone) -> keras.Model:
     labels = [CLASSES[k % len(CLASSES)] for k in range(_IMAGES)]
     images = [phantom.image for phantom in render_phantoms(labels, _SEED)]
     pixels = np.stack([letterbox(image, _SIZE) for image in images])
     pixels = np.concatenate([pixels, pixels[:, :, ::-1]])  # mirror images are as plausible
     y = np.array([CLASSES.index(label) for label in labels] * 2)
     keras.utils.set_random_seed(_SEED)
-    backbone = build_backbone(model, _SIZE)
+    backbone = build_backbone(entry, _SIZE)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # few steps: 0.999 would keep the initial statistics
     pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
     classifier = keras.Model(backbone.input, keras.layers.Dense(len(CLASSES))(pooled))
-    x = to_input(pixels, backbone_of(model).input_range)
+    x = to_input(pixels, entry.input_range)
     _fit(classifier, x, y)
     return backbone
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from busi_utils.errors import StudyError
-from busi_utils.models import backbone_of, build_backbone
+from busi_utils.models import Backbone, build_backbone
 
 _KERAS_CACHE = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
 
@@ -43,13 +43,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def imagenet_weights(model: str, folder: str | Path = "") -> InitialWeights:
+def imagenet_weights(entry: Backbone, folder: str | Path = "") -> InitialWeights:
     """Find ImageNet weights: an explicit folder, then the Keras cache, then Keras' download.
 
     Parameters
     ----------
-    model : str
-        Name in `models.MODELS`.
+    entry : Backbone
+        Of `models.MODELS`.
     folder : path
         Folder of weights files; empty: the environment variable ``BUSI_WEIGHTS``.
 
@@ -58,7 +58,6 @@ def imagenet_weights(model: str, folder: str | Path = "") -> InitialWeights:
     StudyError
         If none of the three has them. Never falls back to random weights.
     """
-    entry = backbone_of(model)
     folder = str(folder) or os.environ.get("BUSI_WEIGHTS", "")
     names = [name for name in (entry.weights_file, entry.keras_file) if name]
     places = [Path(folder).expanduser()] if folder else []
@@ -66,12 +65,11 @@ def imagenet_weights(model: str, folder: str | Path = "") -> InitialWeights:
     for path in (place / name for place in places for name in names):
         if path.is_file():
             return InitialWeights("imagenet", path, file_sha256(path))
-    path = _download(model, folder)
+    path = _download(entry, folder)
     return InitialWeights("imagenet", path, file_sha256(path))
 
 
-def _download(model: str, folder: str) -> Path:
-    entry = backbone_of(model)
+def _download(entry: Backbone, folder: str) -> Path:
     cached = _KERAS_CACHE / entry.keras_file
     try:
         build = getattr(keras.applications, entry.builder)
@@ -89,7 +87,7 @@ def _download(model: str, folder: str) -> Path:
     return cached
 
 
-def load_backbone(model: str, size: int, initial: InitialWeights) -> keras.Model:
+def load_backbone(entry: Backbone, size: int, initial: InitialWeights) -> keras.Model:
     """Build a backbone and load its initial weights.
 
     Raises
@@ -97,13 +95,13 @@ def load_backbone(model: str, size: int, initial: InitialWeights) -> keras.Model
     StudyError
         If the file does not fit the network.
     """
-    backbone = build_backbone(model, size)
+    backbone = build_backbone(entry, size)
     if initial.path is not None:
         try:
             backbone.load_weights(initial.path)
         except (ValueError, OSError, KeyError) as error:
             raise StudyError(
-                f"{initial.path} does not fit {backbone_of(model).title} "
+                f"{initial.path} does not fit {entry.title} "
                 f"({str(error).splitlines()[0]}): download the file again."
             ) from error
     return backbone
