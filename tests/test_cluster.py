@@ -2,28 +2,31 @@
 
 import json
 import os
-import shutil
 import signal
 
 import dask
 import distributed
 import pytest
 
-from busi_phantom.busi_layout import write_phantom_dataset
-from busi_utils.audit.preparation import prepare_data
 from busi_utils.errors import StudyError
+from busi_utils.recipes import RECIPES
 from busi_utils.study.cells import grid
 from busi_utils.study.execution import run_missing
 from busi_utils.study.study import Study
-from busi_utils.workspace import Workspace
 
-CELLS = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [0], range(3))
+CELLS = grid("phantom", ["clean"], ["small"], ["short"], [0], range(3))
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    # One thread a worker, as TensorFlow's results depend on the division of its sums.
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+def one_thread():
+    """TensorFlow's results depend on the division of its sums among threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster(one_thread):
     with (
         dask.config.set({"distributed.worker.daemon": False}),  # as 'dask worker --no-nanny' is
         distributed.LocalCluster(
@@ -34,14 +37,9 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def studies(tmp_path_factory) -> list[Study]:
+def studies(short_study) -> list[Study]:
     """The same data in two workspaces."""
-    root = tmp_path_factory.mktemp("cluster")
-    write_phantom_dataset(root / "data", {"benign": 20, "malignant": 14, "normal": 12}, seed=5)
-    prepare_data({"phantom": root / "data"}, "phantom", Workspace(root / "a"))
-    shutil.copytree(root / "a", root / "b")
-    places = [Workspace(root / name) for name in "ab"]
-    return [Study("phantom", place, {"phantom": root / "data"}, size=64) for place in places]
+    return [short_study(), short_study()]
 
 
 def test_a_killed_worker_changes_no_prediction_and_nothing_is_written_twice(cluster, studies):
@@ -62,7 +60,7 @@ def test_a_killed_worker_changes_no_prediction_and_nothing_is_written_twice(clus
         a, b = (cell.predictions(study.workspace).read_bytes() for study in studies)
         assert a == b
         record = json.loads(cell.record(ours.workspace).read_text())
-        assert record["epochs_run"] == len(record["history"]) == 30
+        assert record["epochs_run"] == len(record["history"]) == RECIPES["short"].epochs
     finished = next(cell for cell in CELLS if str(cell) in written)
     assert finished.record(ours.workspace).stat().st_mtime_ns == written[str(finished)]
     assert run_missing(ours, CELLS, say=lambda line: None, scheduler="tcp://nowhere:1") == 0
@@ -70,6 +68,6 @@ def test_a_killed_worker_changes_no_prediction_and_nothing_is_written_twice(clus
 
 def test_a_scheduler_that_does_not_answer_is_told(studies, monkeypatch):
     monkeypatch.setattr("busi_utils.study.cluster._PATIENCE", "1s")
-    other = grid("phantom", ["clean"], ["mobilenetv3_small"], ["scratch"], [7], [0])
+    other = grid("phantom", ["clean"], ["small"], ["short"], [7], [0])
     with pytest.raises(StudyError, match="No Dask scheduler answers"):
         run_missing(studies[0], other, say=lambda line: None, scheduler="tcp://127.0.0.1:9")

@@ -1,17 +1,15 @@
 """Cells: skipped when done, resumed when killed, refused when something is missing."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
+from short_study import CellProcess
 
 from busi_utils import recipes
 from busi_utils.audit.folds import save_folds
@@ -26,7 +24,7 @@ from busi_utils.study.cells import (
     prediction_table,
     save_cell,
 )
-from busi_utils.study.execution import run_missing
+from busi_utils.study.execution import run_alone, run_missing
 from busi_utils.study.study import Study, jobs_of
 from busi_utils.workspace import Workspace
 
@@ -90,74 +88,40 @@ def test_training_without_images_is_refused(tmp_path):
         train_cell(study, CELL)
 
 
-SCRIPT = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from busi_utils import recipes
-from busi_utils.study.cell_training import run_cell
-from busi_utils.study.cells import Cell
-from busi_utils.study.study import Study
-from busi_utils.workspace import Workspace
-recipes.RECIPES["short"] = replace(
-    recipes.ORIGINAL, init="random", cut="middle", augment="original", views=2, epochs=5,
-    patience=3, bn_momentum=0.9, mask_weight=0.5, head="mask",
-)
-study = Study("phantom", Workspace(Path(sys.argv[1])), {"phantom": sys.argv[2]}, size=64)
-run_cell(study, Cell("phantom", "clean", "mobilenetv3_small", "short", 3, 1),
-         lambda line: print(line, flush=True))
-"""
-
-
-def _start(workspace: Path, data: Path, cache: Path) -> subprocess.Popen:
-    environment = os.environ | {"BUSI_CACHE": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(workspace), str(data)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path):
-    from busi_phantom.busi_layout import write_phantom_dataset
-    from busi_utils.audit.preparation import prepare_data
+def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path, short_study):
     from busi_utils.training.checkpoints import load_state, save_state
 
-    data = tmp_path / "data"
-    write_phantom_dataset(data, {"benign": 20, "malignant": 14, "normal": 12}, seed=5)
-    results = []
-    prepare_data({"phantom": data}, "phantom", Workspace(tmp_path / "whole"))
-    shutil.copytree(tmp_path / "whole", tmp_path / "killed")
-    cell = Cell("phantom", "clean", "mobilenetv3_small", "short", 3, 1)
-    whole = _start(tmp_path / "whole", data, tmp_path / "cache_whole")
-    killed = _start(tmp_path / "killed", data, tmp_path / "cache")
-    for line in killed.stdout:
-        if line.startswith("epoch 3"):
-            os.kill(killed.pid, signal.SIGKILL)
-            break
-    assert killed.wait(60) == -signal.SIGKILL
-    assert not cell.predictions(Workspace(tmp_path / "killed")).exists()
-    [checkpoint] = (tmp_path / "cache" / "checkpoints").glob("*.npz")
+    cell = Cell("phantom", "clean", "small", "short-upper_blocks", 3, 1)
+    undisturbed, disturbed = studies = short_study(), short_study()
+    whole = CellProcess(undisturbed, cell, tmp_path / "cache_whole")
+    killed = CellProcess(disturbed, cell, tmp_path / "cache", waits_at=4)
+    killed.read("epoch 2")
+    killed.kill()  # in its third or fourth epoch, or when it waits after that
+    assert killed.exitcode() == -signal.SIGKILL
+    assert not cell.predictions(disturbed.workspace).exists()
+    [checkpoint] = (tmp_path / "cache" / "checkpoints").glob("[!.]*.npz")
     progress, state = load_state(checkpoint)
+    assert progress["epoch"] in (2, 3, 4)
     assert progress["seconds"] > 0
     save_state(checkpoint, progress | {"seconds": 1000.0}, state)
-    again = _start(tmp_path / "killed", data, tmp_path / "cache")
-    resumed, err = again.communicate(timeout=240)
-    assert again.returncode == 0, err
-    assert resumed.startswith("epoch 4")
-    out, err = whole.communicate(timeout=240)
-    assert whole.returncode == 0, err
-    assert out.count("epoch ") >= 4  # the undisturbed run really trains
-    for name in ("whole", "killed"):
-        workspace = Workspace(tmp_path / name)
-        results.append(cell.predictions(workspace).read_bytes())
-        record = json.loads(cell.record(workspace).read_text())
+    again = CellProcess(disturbed, cell, tmp_path / "cache")
+    for run in (again, whole):
+        run.read()
+        assert run.exitcode() == 0
+    assert again.lines[0].startswith(f"epoch {progress['epoch'] + 1}/")
+    assert len(whole.lines) >= 6  # the undisturbed run really trains
+    for study in studies:
+        record = json.loads(cell.record(study.workspace).read_text())
         assert record["init"] == "random"
-        assert record["epochs_run"] == len(record["history"])
+        assert record["epochs_run"] == len(record["history"]) == len(whole.lines)
     assert 1000 < record["seconds"] < 2000, "the epochs before the kill count too"
-    assert results[0] == results[1]
+    first, second = (cell.predictions(study.workspace).read_bytes() for study in studies)
+    assert first == second
+
+
+def test_a_training_process_starts_with_tensorflow():
+    """Else every job would import it, seconds each, instead of the server they are forked from."""
+    assert run_alone(eval, "'tensorflow' in __import__('sys').modules")
 
 
 def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):

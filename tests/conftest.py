@@ -1,0 +1,33 @@
+"""What several files of tests share, and the order: what is slow comes last."""
+
+import shutil
+
+import pytest
+
+from busi_phantom.busi_layout import write_phantom_dataset
+from busi_utils.audit.preparation import prepare_data
+from busi_utils.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def small_phantom(tmp_path_factory):
+    """A prepared phantom of few images: (folder of images, workspace)."""
+    root = tmp_path_factory.mktemp("phantom")
+    write_phantom_dataset(root / "data", {"benign": 12, "malignant": 10, "normal": 9}, seed=5)
+    prepare_data({"phantom": root / "data"}, "phantom", Workspace(root / "prepared"))
+    return root / "data", Workspace(root / "prepared")
+
+
+@pytest.fixture(scope="session")
+def short_study(small_phantom, tmp_path_factory):
+    """Make a `ShortStudy` of that phantom in a workspace of its own."""
+    from short_study import ShortStudy
+
+    data, prepared = small_phantom
+
+    def make() -> ShortStudy:
+        root = tmp_path_factory.mktemp("study") / "work"
+        shutil.copytree(prepared.root, root)
+        return ShortStudy("phantom", Workspace(root), {"phantom": data}, size=64)
+
+    return make
