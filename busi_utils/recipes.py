@@ -44,6 +44,10 @@ class Recipe:
         Weigh the loss by inverse class frequency.
     bn_momentum : float or None
         Momentum of trained batch-norm statistics; None keeps the network's own.
+    bn_frozen : bool
+        Hold batch norm in inference mode while training, its scale and offset fixed.
+    bn_remeasured : bool
+        Replace the running averages, after training, by statistics of the training images.
     flip_average : bool
         Average each image's prediction with that of its mirror image.
     image_size : int or None
@@ -69,6 +73,8 @@ class Recipe:
     mask_weight: float = 0.0
     class_weights: bool = False
     bn_momentum: float | None = None
+    bn_frozen: bool = False
+    bn_remeasured: bool = False
     flip_average: bool = False
     image_size: int | None = None
 
@@ -115,6 +121,10 @@ RECIPES: dict[str, Recipe] = {
     "original-no_dropout": replace(ORIGINAL, dropout=0.0),
     "original-random_frozen": replace(ORIGINAL, init="random"),
     "original-unfrozen": _UNFROZEN,
+    "original-unfrozen_momentum_0.9": replace(_UNFROZEN, bn_momentum=0.9),
+    "original-unfrozen_bn_frozen": replace(_UNFROZEN, bn_frozen=True),
+    "original-unfrozen_bn_remeasured": replace(_UNFROZEN, bn_remeasured=True),
+    "original-unfrozen_25_epochs": replace(_UNFROZEN, patience=None),
     "original-random": replace(_UNFROZEN, init="random"),
     "tuned": TUNED,
     "tuned-class_weights": replace(TUNED, class_weights=True),
@@ -124,6 +134,14 @@ RECIPES: dict[str, Recipe] = {
     # Small images and few epochs, so that the largest network too is trained whole on two cores.
     "scratch": replace(TUNED, init="random", cut="pixels", image_size=64, epochs=30),
 }
+
+# They differ in how batch norm's averages are kept, not in the weights: see `average_readings`.
+ONE_TRAINING = (
+    "original-unfrozen",
+    "original-unfrozen_momentum_0.9",
+    "original-unfrozen_25_epochs",
+    "original-unfrozen_bn_remeasured",
+)
 
 REFERENCE, LOGISTIC = "reference", "logistic"
 # Logistic regression on frozen features that learns from a share of the training groups.
@@ -155,6 +173,10 @@ _LABELS = {
     "original-no_dropout": "no dropout",
     "original-random_frozen": "random weights, frozen",
     "original-unfrozen": "whole network trained",
+    "original-unfrozen_momentum_0.9": "whole network trained, momentum 0.9",
+    "original-unfrozen_bn_frozen": "whole network trained, batch norm frozen",
+    "original-unfrozen_bn_remeasured": "whole network trained, statistics measured anew",
+    "original-unfrozen_25_epochs": "whole network trained, no early stopping",
     "original-random": "random weights, all trained",
     REFERENCE: "no network",
     LOGISTIC: "logistic regression on frozen features",
@@ -179,6 +201,8 @@ _FIELDS = {
     "schedule": "learning rate over time",
     "mask_weight": "weight of the mask loss",
     "bn_momentum": "batch-norm momentum",
+    "bn_frozen": "batch norm frozen",
+    "bn_remeasured": "batch-norm statistics measured anew",
     "flip_average": "mirror images averaged at test",
 }
 _VALUES = {

@@ -18,7 +18,7 @@ from busi_utils.study.cells import Cell, prediction_table, save_cell, start_of_r
 from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
 from busi_utils.training.bank import Bank
-from busi_utils.training.checkpoints import assign, load_state, save_state, values_of
+from busi_utils.training.checkpoints import Progress, assign, load_state, save_state, values_of
 from busi_utils.training.heads import Network
 from busi_utils.training.trainer import Part, Trainer
 from busi_utils.workspace import CACHE
@@ -42,6 +42,8 @@ class CellRun:
         What the run record says before training.
     filled : float
         Seconds that the frozen part took.
+    progress : Progress or None
+        Of the run that the record tells; None: the trainer's own.
     """
 
     trainer: Trainer
@@ -50,6 +52,7 @@ class CellRun:
     labels: pd.Series
     start: dict[str, Any]
     filled: float
+    progress: Progress | None = None
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -63,7 +66,8 @@ class CellRun:
     @property
     def record(self) -> dict[str, Any]:
         """The run record of the trained cell."""
-        progress, sizes = self.trainer.progress, [len(part.rows) for part in self.parts]
+        progress = self.progress or self.trainer.progress
+        sizes = [len(part.rows) for part in self.parts]
         return self.start | {
             **dict(zip(("n_train", "n_validation", "n_test"), sizes, strict=True)),
             "epochs_run": progress.epoch,

@@ -16,7 +16,7 @@ from typing import Any
 
 from busi_utils.errors import StudyError
 from busi_utils.models import backbone_of
-from busi_utils.recipes import recipe_of
+from busi_utils.recipes import ONE_TRAINING, recipe_of
 from busi_utils.study.cells import Cell
 from busi_utils.study.cluster import run_on_cluster
 from busi_utils.study.study import Study, duration, jobs_of, plan
@@ -145,7 +145,12 @@ def _train_with(threads: int, study: Study, cells: list[Cell]) -> None:
 
 
 def _train(study: Study, cells: list[Cell]) -> None:
+    from busi_utils.study.average_readings import AverageReadings
     from busi_utils.study.cell_training import run_cell
 
-    for cell in study.missing(cells):  # a job that is run again may find some of them done
+    todo = study.missing(cells)  # a job that is run again may find some of them done
+    if len(todo) > 1 and todo[0].recipe in ONE_TRAINING:
+        AverageReadings(study, todo[0]).run()
+        return
+    for cell in todo:
         run_cell(study, cell)

@@ -18,7 +18,7 @@ from busi_utils.audit.folds import read_folds
 from busi_utils.audit.manifest import read_manifest
 from busi_utils.errors import StudyError
 from busi_utils.models import Backbone
-from busi_utils.recipes import Recipe, recipe_of
+from busi_utils.recipes import ONE_TRAINING, Recipe, recipe_of
 from busi_utils.study.cells import Cell, config_hash, images_text, is_done
 from busi_utils.workspace import Workspace
 
@@ -109,14 +109,18 @@ def jobs_of(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Divide cells into jobs, each run in a process of its own, which returns its memory.
 
     Cells that train only a head take seconds and share one process per cohort, model and recipe;
-    every other cell is a job.
+    so do recipes of `ONE_TRAINING` with one seed and fold; every other cell is a job.
     """
-    jobs: list[list[Cell]] = []
-    key = lambda c: (c.dataset, c.cohort, c.model, c.recipe)  # noqa: E731
-    for (*_, recipe), some in groupby(sorted(cells, key=lambda c: (*key(c), c.seed, c.fold)), key):
-        members = list(some)
-        jobs += [members] if recipe_of(recipe).cut == "features" else [[c] for c in members]
-    return jobs
+
+    def job(cell: Cell) -> tuple[str | int, ...]:
+        row = (cell.dataset, cell.cohort, cell.model)
+        if recipe_of(cell.recipe).cut == "features":
+            return (*row, cell.recipe, -1, -1)
+        recipe = ONE_TRAINING[0] if cell.recipe in ONE_TRAINING else cell.recipe
+        return (*row, recipe, cell.seed, cell.fold)
+
+    ordered = sorted(cells, key=lambda cell: (*job(cell), cell.seed, cell.fold, cell.recipe))
+    return [list(members) for _, members in groupby(ordered, job)]
 
 
 _SECONDS = ("seconds", "seconds_frozen_part")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -13,6 +14,31 @@ import numpy as np
 from busi_utils.workspace import atomic_path
 
 _PROGRESS = "progress"
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved after every epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs completed.
+    best_loss : float
+        Lowest validation loss so far.
+    best_epoch : int
+        When it was reached (1-based).
+    history : list of dict
+        Losses and accuracies per epoch.
+    seconds : float
+        Time that the epochs took, those before an interruption too.
+    """
+
+    epoch: int = 0
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def save_state(

@@ -83,8 +83,13 @@ def build_network(entry: Backbone, backbone: keras.Model, recipe: Recipe) -> Net
     }[recipe.cut]
     trunk = None if recipe.cut == "pixels" else keras.Model(backbone.input, cut)
     top = keras.Model(cut, [classes, *outputs])
-    if recipe.bn_momentum is not None:
-        for layer in top.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = recipe.bn_momentum
+    for layer in batch_norms(top):
+        if recipe.bn_momentum is not None:
+            layer.momentum = recipe.bn_momentum
+        layer.trainable = not recipe.bn_frozen  # Keras then keeps it in inference mode as well
     return Network(full, trunk, top)
+
+
+def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Return the batch-norm layers of a model, in order."""
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

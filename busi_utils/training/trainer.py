@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from busi_utils import CLASSES
 from busi_utils.recipes import Recipe
+from busi_utils.training.averages import remeasure
 from busi_utils.training.bank import Bank
-from busi_utils.training.checkpoints import assign, load_state, save_state, values_of
+from busi_utils.training.checkpoints import Progress, assign, load_state, save_state, values_of
 from busi_utils.training.heads import Network
 from busi_utils.training.losses import class_weights, learning_rate, mask_loss
 
@@ -27,31 +28,6 @@ class Part:
 
     rows: np.ndarray
     labels: np.ndarray
-
-
-@dataclass
-class Progress:
-    """Where a run stands; saved after every epoch.
-
-    Attributes
-    ----------
-    epoch : int
-        Epochs completed.
-    best_loss : float
-        Lowest validation loss so far.
-    best_epoch : int
-        When it was reached (1-based).
-    history : list of dict
-        Losses and accuracies per epoch.
-    seconds : float
-        Time that the epochs took, those before an interruption too.
-    """
-
-    epoch: int = 0
-    best_loss: float = float("inf")
-    best_epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 class Trainer:
@@ -76,13 +52,12 @@ class Trainer:
     ) -> None:
         self.network, self.bank, self.recipe, self.seed = network, bank, recipe, seed
         self.checkpoint = checkpoint
-        self.optimizer = (
-            keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay)
-            if recipe.weight_decay
-            else keras.optimizers.Adam(recipe.learning_rate)
-        )
+        decay = {"weight_decay": recipe.weight_decay} if recipe.weight_decay else {}
+        kind = keras.optimizers.AdamW if decay else keras.optimizers.Adam
+        self.optimizer = kind(recipe.learning_rate, **decay)
         self.optimizer.build(network.top.trainable_variables)
         self.progress = Progress()
+        self.after_step: Callable[[], None] = lambda: None
         self._best: list[np.ndarray] | None = None
         x = tf.TensorSpec([None, *network.top.input.shape[1:]], tf.float32)
         y, weights = tf.TensorSpec([None], tf.int32), tf.TensorSpec([len(CLASSES)], tf.float32)
@@ -136,7 +111,7 @@ class Trainer:
         while progress.epoch < recipe.epochs and not self._out_of_patience():
             started = time.perf_counter()
             row = self.train_epoch(train)
-            row |= self._validate(validation)
+            row |= self.validate(validation)
             if recipe.cut == "features":  # elsewhere it would cost as much as half an epoch
                 row["train_accuracy"] = self.accuracy(train)
             progress.epoch += 1
@@ -153,7 +128,17 @@ class Trainer:
             )
         if self._best is not None:
             assign(self.network.top.variables, self._best)
+        if recipe.bn_remeasured:
+            remeasure(self.network.top, self.training_batches(train))
         return progress
+
+    def training_batches(self, train: Part) -> Iterator[tf.Tensor]:
+        """Yield the training images as they are, in whole batches and a fixed order."""
+        self.bank.require(train.rows, [0])
+        size = self.recipe.batch_size
+        for start in range(0, len(train.rows) - size + 1, size):
+            rows = train.rows[start : start + size]
+            yield tf.constant(self.bank.batch(rows, np.zeros(size, int)))
 
     def _out_of_patience(self) -> bool:
         patience, progress = self.recipe.patience, self.progress
@@ -184,6 +169,7 @@ class Trainer:
                 weights,
                 tf.constant(masks),
             )
+            self.after_step()
             losses.append(float(loss))
             accuracies.append(float(accuracy))
             sizes.append(len(chosen))
@@ -199,7 +185,8 @@ class Trainer:
             if generator is not None:
                 generator.state.assign(np.array([self.seed * 1000 + number, epoch], np.uint32))
 
-    def _validate(self, part: Part) -> dict[str, float]:
+    def validate(self, part: Part) -> dict[str, float]:
+        """Return log loss and accuracy of a part in inference mode."""
         p = self.predict(part.rows, flip_average=False)
         chosen = np.clip(p[np.arange(len(p)), part.labels], 1e-7, 1)
         accuracy = np.mean(p.argmax(1) == part.labels)

@@ -1,0 +1,203 @@
+"""One training of the whole network, read through several running averages at once.
+
+Batch norm's running averages do not enter training, so recipes that differ in them alone go through
+the same weights. Here these are trained once, and what each recipe alone would give is written as
+that recipe's cell, in a fourth of the time; a trace keeps every epoch, read each way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from busi_utils.recipes import ONE_TRAINING, recipe_of
+from busi_utils.study.cell_training import CellRun, prepare
+from busi_utils.study.cells import Cell, save_cell
+from busi_utils.study.study import Study
+from busi_utils.training.averages import (
+    Statistics,
+    assign_statistics,
+    blend,
+    distance,
+    in_training_mode,
+    measure,
+    statistics_of,
+)
+from busi_utils.training.checkpoints import assign, load_state, save_state, values_of
+from busi_utils.training.heads import batch_norms
+from busi_utils.workspace import write_csv
+
+WRITTEN, QUICK, ENDING, REMEASURED = ONE_TRAINING
+_MOMENTA = {WRITTEN: 0.999, QUICK: 0.9}
+
+
+@dataclass
+class Reading:
+    """What early stopping has kept of a run that is read through one average."""
+
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    stopped: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def better(self, row: dict[str, float], patience: int) -> bool:
+        """Enter an epoch; return whether its weights are to be kept."""
+        if self.stopped:
+            return False
+        self.history.append(row)
+        improved = row["val_loss"] < self.best_loss
+        if improved:
+            self.best_loss, self.best_epoch = row["val_loss"], row["epoch"]
+        self.stopped = row["epoch"] - self.best_epoch >= patience
+        return improved
+
+
+class AverageReadings:
+    """Trains `WRITTEN` to its last epoch and keeps what each recipe of `ONE_TRAINING` would keep.
+
+    Parameters
+    ----------
+    study : Study
+    cell : Cell
+        Its cohort, model, seed and fold are trained, whatever its recipe.
+    report : callable
+        Receives one line per epoch.
+    """
+
+    def __init__(
+        self, study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None
+    ) -> None:
+        self.study, self.cell, self.report = study, replace(cell, recipe=WRITTEN), report
+        self.cell_run = prepare(study, self.cell)
+        self.trainer = self.cell_run.trainer
+        self.top = self.trainer.network.top
+        for layer in batch_norms(self.top):
+            layer.momentum = 0.0  # each step stores its batch's statistics; they are blended here
+        self.forward = in_training_mode(self.top)
+        self.averages = dict.fromkeys(_MOMENTA, statistics_of(self.top))
+        self.readings = {name: Reading() for name in _MOMENTA}
+        self.kept: dict[str, list[np.ndarray]] = {}
+        self.trace: list[dict[str, float]] = []
+        self.checkpoint = self.trainer.checkpoint.with_suffix(".averages.npz")
+        self.trainer.after_step = self._blend
+
+    def _blend(self) -> None:
+        seen = statistics_of(self.top)
+        for name, momentum in _MOMENTA.items():
+            self.averages[name] = blend(self.averages[name], seen, momentum)
+
+    def run(self) -> None:
+        """Train, going on from a checkpoint if any; write the cells that lack, and the trace."""
+        self._resume()
+        while self.trainer.progress.epoch < self.trainer.recipe.epochs:
+            self._epoch()
+            self._save()
+        self._write()
+        self.checkpoint.unlink(missing_ok=True)
+
+    def _epoch(self) -> None:
+        started = time.perf_counter()
+        train, validation, _ = self.cell_run.parts
+        row = self.trainer.train_epoch(train)
+        self.trainer.progress.seconds += time.perf_counter() - started
+        self.trainer.progress.epoch += 1
+        row = {"epoch": self.trainer.progress.epoch, **row}
+        measured = measure(self.top, self.trainer.training_batches(train), self.forward)
+        line = dict(row)
+        for name, average in [*self.averages.items(), (REMEASURED, measured)]:
+            assign_statistics(self.top, average)
+            found = self.trainer.validate(validation)
+            line |= {f"{key} {name}": value for key, value in found.items()}
+            if name == WRITTEN:
+                line[f"train_accuracy {name}"] = self.trainer.accuracy(train)
+            if name in self.readings:
+                line[f"distance {name}"] = distance(average, measured)
+                self._keep(name, row | found, measured)
+        self.trace.append(line)
+        self.report(f"{self.cell} epoch {row['epoch']}/{self.trainer.recipe.epochs}")
+
+    def _keep(self, name: str, row: dict[str, float], measured: Statistics) -> None:
+        if not self.readings[name].better(row, self.trainer.recipe.patience):
+            return
+        self.kept[name] = values_of(self.top.variables)
+        if name == WRITTEN:
+            assign_statistics(self.top, measured)
+            self.kept[REMEASURED] = values_of(self.top.variables)
+
+    def _write(self) -> None:
+        assign_statistics(self.top, self.averages[WRITTEN])
+        self.kept[ENDING] = values_of(self.top.variables)
+        readings = self.readings | {
+            REMEASURED: self.readings[WRITTEN],
+            ENDING: _whole(self.trace),
+        }
+        for name in ONE_TRAINING:
+            cell = replace(self.cell, recipe=name)
+            if self.study.missing([cell]):
+                assign(self.top.variables, self.kept[name])
+                run = self._as_cell(cell, readings[name])
+                tables = run.tables
+                save_cell(
+                    cell, tables["test"], tables["validation"], run.record, self.study.workspace
+                )
+        path = self.cell.file(self.study.workspace, "averages", ".csv")
+        write_csv(path, pd.DataFrame(self.trace), float_format="%.6f")
+
+    def _as_cell(self, cell: Cell, reading: Reading) -> CellRun:
+        """Return the run as the recipe of a cell would have left it, for its record."""
+        progress, epochs = self.trainer.progress, len(reading.history)
+        share = epochs / len(self.trace)
+        run = replace(progress, epoch=epochs, best_epoch=reading.best_epoch)
+        run.history, run.seconds = reading.history, progress.seconds * share
+        own = {
+            "recipe": cell.recipe,
+            "hyper_parameters": recipe_of(cell.recipe).as_dict(),
+            "config_hash": self.study.config_hash(cell),
+        }
+        return replace(self.cell_run, start=self.cell_run.start | own, progress=run)
+
+    def _save(self) -> None:
+        groups: dict[str, Sequence[np.ndarray]] = {
+            "top ": values_of(self.top.variables),
+            "optimizer ": values_of(self.trainer.optimizer.variables),
+        }
+        for name, average in self.averages.items():
+            groups[f"average {name} "] = [array for pair in average for array in pair]
+        groups |= {f"kept {name} ": values for name, values in self.kept.items()}
+        readings = {name: asdict(reading) for name, reading in self.readings.items()}
+        progress = asdict(self.trainer.progress)
+        save_state(
+            self.checkpoint,
+            {"progress": progress, "trace": self.trace, "readings": readings},
+            groups,
+        )
+
+    def _resume(self) -> None:
+        if (found := load_state(self.checkpoint)) is None:
+            return
+        state, groups = found
+        assign(self.top.variables, groups["top "])
+        assign(self.trainer.optimizer.variables, groups["optimizer "])
+        for name in self.averages:
+            flat = groups[f"average {name} "]
+            self.averages[name] = list(zip(flat[::2], flat[1::2], strict=True))
+        kept = {name: values for name, values in groups.items() if name.startswith("kept ")}
+        self.kept = {name[5:-1]: values for name, values in kept.items()}
+        self.trace = state["trace"]
+        self.trainer.progress = type(self.trainer.progress)(**state["progress"])
+        self.readings = {name: Reading(**kept) for name, kept in state["readings"].items()}
+
+
+def _whole(trace: Sequence[dict[str, Any]]) -> Reading:
+    """Return the reading through `WRITTEN`'s average of a run that nothing stopped."""
+    reading, endless = Reading(), len(trace) + 1
+    for line in trace:
+        own = {k: v for k, v in line.items() if " " not in k}
+        found = {k: line[f"{k} {WRITTEN}"] for k in ("val_loss", "val_accuracy")}
+        reading.better(own | found, endless)
+    return reading

@@ -1,0 +1,93 @@
+"""Batch norm's running averages, against Keras' own, and one training read several ways."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from busi_utils import recipes
+from busi_utils.study.average_readings import AverageReadings
+from busi_utils.study.cell_training import run_cell
+from busi_utils.study.cells import Cell
+from busi_utils.study.study import jobs_of
+from busi_utils.training import averages
+from tests.small_busi import small_study
+
+RNG = np.random.default_rng(3)
+
+
+def _model(momentum: float) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    x = inputs = keras.Input((4, 4, 2))
+    for _ in range(2):
+        x = keras.layers.Conv2D(3, 2)(x)
+        x = keras.layers.BatchNormalization(momentum=momentum)(x)
+    return keras.Model(inputs, x)
+
+
+def test_blending_the_batches_statistics_is_what_keras_does():
+    ours, theirs = _model(0.0), _model(0.9)
+    average = averages.statistics_of(ours)
+    for _ in range(5):
+        batch = tf.constant(RNG.normal(size=(8, 4, 4, 2)), tf.float32)
+        ours(batch, training=True), theirs(batch, training=True)
+        average = averages.blend(average, averages.statistics_of(ours), 0.9)
+    for mine, kept in zip(average, averages.statistics_of(theirs), strict=True):
+        np.testing.assert_allclose(mine, kept, rtol=1e-5, atol=1e-6)
+
+
+def test_remeasured_statistics_are_the_mean_over_batches():
+    model = _model(0.999)
+    batches = [tf.constant(RNG.normal(2, 3, (16, 4, 4, 2)), tf.float32) for _ in range(3)]
+    averages.remeasure(model, batches)
+    first = model.layers[1]
+    seen = [np.asarray(first(batch)).reshape(-1, 3) for batch in batches]
+    mean, variance = averages.statistics_of(model)[0]
+    np.testing.assert_allclose(mean, np.mean([s.mean(0) for s in seen], 0), rtol=1e-4)
+    np.testing.assert_allclose(variance, np.mean([s.var(0) for s in seen], 0), rtol=1e-4)
+    assert {n.momentum for n in averages.batch_norms(model)} == {0.999}
+
+
+def test_the_distance_counts_standard_deviations():
+    measured = [(np.array([0.0, 1.0]), np.array([4.0, 0.25]))]
+    stored = [(np.array([2.0, 1.5]), np.array([1.0, 1.0]))]
+    assert averages.distance(stored, measured) == pytest.approx(1.0, abs=2e-3)
+    assert averages.distance(measured, measured) == 0
+
+
+def test_recipes_of_one_training_share_a_job():
+    cells = [
+        Cell("busi", "clean", "mobilenetv2", recipe, seed, 0)
+        for recipe in (*recipes.ONE_TRAINING, "tuned")
+        for seed in (0, 1)
+    ]
+    assert sorted(len(job) for job in jobs_of(cells)) == [1, 1, 4, 4]
+
+
+def test_one_training_gives_what_each_recipe_alone_gives(tmp_path, monkeypatch):
+    """Also after an interruption: the second epoch begins in another process' shoes."""
+    for name in recipes.ONE_TRAINING:
+        short = replace(recipes.RECIPES[name], init="random", views=2, epochs=3)
+        monkeypatch.setitem(recipes.RECIPES, name, short)
+    alone, together = (small_study(tmp_path / name) for name in ("alone", "together"))
+    cells = [Cell("phantom", "clean", "mobilenetv2", r, 1, 0) for r in recipes.ONE_TRAINING]
+    for cell in cells:
+        run_cell(alone, cell)
+    half = AverageReadings(together, cells[0])
+    half._epoch()
+    half._save()
+    AverageReadings(together, cells[0]).run()
+    assert not together.missing(cells)
+    for cell in cells:
+        one, other = (
+            np.loadtxt(
+                s.workspace and cell.predictions(s.workspace),
+                delimiter=",",
+                skiprows=1,
+                usecols=(2, 3, 4),
+            )
+            for s in (alone, together)
+        )
+        np.testing.assert_allclose(one, other, atol=2e-4)
