@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from busi_utils.training.weights import InitialWeights
 
-MODELS["small"] = Backbone("Small", "Small", SIGNED, "conv_3", "conv_4", "", "")
+MODELS["small"] = Backbone("small", "Small", "Small", SIGNED, "conv_3", "conv_4", "", "")
 RECIPES["short"] = replace(RECIPES["scratch"], views=2, epochs=6, batch_size=8)
 RECIPES["short-upper_blocks"] = replace(
     RECIPES["original"],
@@ -43,11 +43,11 @@ RECIPES["short-upper_blocks"] = replace(
 class ShortStudy(Study):
     """A study whose networks may be ``small``."""
 
-    def initial_weights(self, model: str, recipe: Recipe) -> InitialWeights:
+    def initial_weights(self, entry: Backbone, recipe: Recipe) -> InitialWeights:
         import keras
 
         keras.applications.Small = _small_network
-        return super().initial_weights(model, recipe)
+        return super().initial_weights(entry, recipe)
 
 
 def _small_network(input_tensor: keras.KerasTensor, **_: Any) -> keras.Model:

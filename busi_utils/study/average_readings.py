@@ -33,7 +33,6 @@ from busi_utils.training.heads import batch_norms
 from busi_utils.workspace import write_csv
 
 WRITTEN, QUICK, ENDING, REMEASURED = ONE_TRAINING
-_MOMENTA = {WRITTEN: 0.999, QUICK: 0.9}
 
 
 @dataclass
@@ -76,11 +75,13 @@ class AverageReadings:
         self.cell_run = prepare(study, self.cell)
         self.trainer = self.cell_run.trainer
         self.top = self.trainer.network.top
-        for layer in batch_norms(self.top):
+        layers = batch_norms(self.top)
+        self.momenta = {WRITTEN: layers[0].momentum, QUICK: recipe_of(QUICK).bn_momentum}
+        for layer in layers:
             layer.momentum = 0.0  # each step stores its batch's statistics; they are blended here
         self.forward = in_training_mode(self.top)
-        self.averages = dict.fromkeys(_MOMENTA, statistics_of(self.top))
-        self.readings = {name: Reading() for name in _MOMENTA}
+        self.averages = dict.fromkeys(self.momenta, statistics_of(self.top))
+        self.readings = {name: Reading() for name in self.momenta}
         self.kept: dict[str, list[np.ndarray]] = {}
         self.trace: list[dict[str, float]] = []
         self.checkpoint = self.trainer.checkpoint.with_suffix(".averages.npz")
@@ -88,7 +89,7 @@ class AverageReadings:
 
     def _blend(self) -> None:
         seen = statistics_of(self.top)
-        for name, momentum in _MOMENTA.items():
+        for name, momentum in self.momenta.items():
             self.averages[name] = blend(self.averages[name], seen, momentum)
 
     def run(self) -> None:
