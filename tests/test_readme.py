@@ -35,8 +35,8 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     assert text.endswith(f"{END}\nbottom\n")
     assert "former block" not in text
     assert "| 75.1 % (95 % CI 71.0–79.0) |" in text
-    assert "| −5.0 points (95 % CI −9.0 to −1.0) |" in text
-    assert "- “Small model size (3.4 MB)”: **refuted**" in text
+    assert "is worth −5.0 points (95 % CI −9.0 to −1.0)." in text
+    assert "- Of the original's claims 1 is refuted, 1 is unverifiable; the [report]" in text
     assert "not yet examined" not in text
     assert "of another hospital" not in text
     assert not update_readme(workspace, readme)
@@ -44,7 +44,7 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     external = {"title": "BUS-BRA", "images": 1064, "one": away, "home": home}
     record_metrics("errors", {"external": external}, workspace)
     assert update_readme(workspace, readme)
-    assert "AUC of 0.750 (95 % CI 0.730–0.770); at home 0.950" in readme.read_text()
+    assert "AUC of 0.950 (95 % CI 0.930–0.970) at home and of 0.750" in readme.read_text()
 
 
 def test_missing_markers_are_told(tmp_path):
