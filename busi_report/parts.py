@@ -20,7 +20,9 @@ NATURAL_WIDTH = 84
 """Characters that a line of a table may have before its cells are wrapped."""
 PANDOC_COLUMNS = 200
 """Passed to pandoc: a table whose rule is longer than this takes the text width and wraps."""
-_LEFT = frozenset({"", "words", "recipe", "brief"})  # set flush left; all others are numbers
+_LEFT = frozenset(
+    {"", "words", "hash", "recipe", "brief"}
+)  # set flush left; all others are numbers
 
 
 class Parts:

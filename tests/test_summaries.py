@@ -1,5 +1,7 @@
 """Rows of results against scikit-learn."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +12,17 @@ from busi_utils.analysis.reported import MOMENTUM, REPORTED_INTERVAL, stale_stat
 from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
 from busi_utils.models import MODELS, build_backbone
-from busi_utils.study.cells import Cell, prediction_table, save_cell
-from busi_utils.study.rows import accuracy_by_seed, confusion, difference, read_row, summarise
+from busi_utils.study.cells import Cell, prediction_table, read_record, save_cell
+from busi_utils.study.rows import (
+    accuracy_by_seed,
+    confusion,
+    difference,
+    initial_weights_of,
+    read_row,
+    summarise,
+)
 from busi_utils.study.study import Study
-from busi_utils.workspace import Workspace
+from busi_utils.workspace import Workspace, workspace_for, write_json
 
 RNG = np.random.default_rng(8)
 
@@ -109,3 +118,18 @@ def test_stale_statistics_follow_the_momentum_of_the_network():
 
 def test_the_interval_of_the_reported_accuracy():
     assert [round(100 * bound, 1) for bound in REPORTED_INTERVAL] == [62.0, 76.5]
+
+
+def test_every_file_that_the_study_started_from_is_described():
+    published = Study("busi", workspace_for("busi"))
+    table = initial_weights_of(published, list(MODELS))
+    assert set(table["model"]) == set(MODELS) - {"efficientnetb3"}
+    assert "not described here" not in set(table["origin"])
+
+
+def test_another_weights_file_is_said_to_be_another(study):
+    cell = Cell("phantom", "raw", "mobilenetv2", "original", 0, 0)
+    record = read_record(cell, study.workspace) | asdict(cell) | {"weights_sha256": "0" * 64}
+    write_json(cell.record(study.workspace), record)
+    table = initial_weights_of(study, ["mobilenetv2"])
+    assert list(table["origin"]) == ["not described here"]

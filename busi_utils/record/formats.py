@@ -90,7 +90,8 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         ``column`` (text) or ``column:format`` with one of ``int``, ``pct``, ``decimal``, ``ci``
         (proportions with interval, in per cent), ``worth`` (points with interval), ``per_cent``
         (values already in per cent), ``mega`` (one decimal), ``points`` (a signed difference of
-        proportions), ``p`` (of a test), ``words`` (no underscores), ``recipe`` (its label in
+        proportions), ``p`` (of a test), ``words`` (no underscores), ``hash`` (its
+        first digits), ``recipe`` (its label in
         figures), ``brief`` (the same without what a text explains).
 
     Raises
@@ -122,6 +123,7 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
 _CELLS = {
     "": lambda x: str(x) or MISSING,
     "words": lambda x: str(x).replace("_", " "),
+    "hash": lambda x: str(x)[:8],
     "recipe": label_of,
     "brief": brief_of,
     "int": lambda x: f"{round(x):,}",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from busi_utils.study.cells import grid, read_record
 from busi_utils.study.predictions import OutOfFold, available_seeds, out_of_fold, predictions_folder
 from busi_utils.study.study import Study
 
+KNOWN_WEIGHTS = Path(__file__).parents[1] / "data" / "initial_weights.csv"
 Row = tuple[str, str, str]
 """(cohort, model, recipe)"""
 
@@ -45,6 +48,30 @@ def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
     if len(kinds) != 1:
         raise StudyError(f"{' '.join(row)} mixes initialisations ({', '.join(kinds)}).")
     return table
+
+
+def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
+    """Return what is known of the weights that each network started from.
+
+    A run record names its weights file by hash; `data/initial_weights.csv` describes the files that
+    the study used. Another file, such as Keras' own, is said to be another.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``model, init, sha256, origin, precision, changed, consequence``; one line a network
+        and file.
+    """
+    known = pd.read_csv(KNOWN_WEIGHTS).drop(columns=["model", "file"])
+    paths = (study.workspace.predictions / study.dataset).glob("*/*/*/seed*_fold*.json")
+    found = pd.DataFrame([json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)])
+    found = found.reindex(columns=["model", "init", "weights_sha256"]).dropna()
+    found = found[found["model"].isin(models) & (found["weights_sha256"] != "")]
+    found = found.rename(columns={"weights_sha256": "sha256"}).drop_duplicates()
+    found["model"] = pd.Categorical(found["model"], list(models))
+    table = found.sort_values(["model", "sha256"]).merge(known, on="sha256", how="left")
+    table.loc[table["init"] == "phantom", "origin"] = "learnt from phantoms"
+    return table.astype({"model": str}).fillna("not described here")
 
 
 def summarise(
