@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.errors import StudyError
+from busi_utils.models import MODELS
 from busi_utils.stats.bootstrap import (
     bootstrap_difference,
     bootstrap_replicates,
@@ -59,7 +60,7 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns ``model, init, sha256, origin, precision, changed, consequence``; one line a network
+        Columns ``model, title, init, sha256, origin, precision, changed, consequence``; one line a network
         and file.
     """
     known = pd.read_csv(KNOWN_WEIGHTS).drop(columns=["model", "file"])
@@ -71,7 +72,9 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     found["model"] = pd.Categorical(found["model"], list(models))
     table = found.sort_values(["model", "sha256"]).merge(known, on="sha256", how="left")
     table.loc[table["init"] == "phantom", "origin"] = "learnt from phantoms"
-    return table.astype({"model": str}).fillna("not described here")
+    table = table.astype({"model": str}).fillna("not described here")
+    table.insert(1, "title", [MODELS[model].title for model in table["model"]])
+    return table
 
 
 def summarise(
