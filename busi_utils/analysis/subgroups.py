@@ -52,12 +52,12 @@ def lesion_shapes(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> 
     for row in manifest[manifest["lesion_fraction"] > 0].itertuples():
         image = class_root(sources[row.source]) / row.path
         files = masks_beside(image.parent)[image.stem.lower()]
-        rows.append((row.image_id, *_largest(read_mask(files, (row.height, row.width)))))
+        rows.append((row.image_id, *largest_lesion(read_mask(files, (row.height, row.width)))))
     columns = ["image_id", "width_px", "height_px", "taller", "solidity"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _largest(mask: np.ndarray) -> tuple[int, int, bool, float]:
+def largest_lesion(mask: np.ndarray) -> tuple[int, int, bool, float]:
     """Return width, height, whether it is taller than wide, and solidity of the largest region."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())

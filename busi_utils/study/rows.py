@@ -60,8 +60,8 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns ``model, title, init, sha256, origin, precision, changed, consequence``; one line a network
-        and file.
+        Columns ``model, title, init, sha256, origin, precision, changed, consequence``;
+        one line a network and file.
     """
     known = pd.read_csv(KNOWN_WEIGHTS).drop(columns=["model", "file"])
     paths = (study.workspace.predictions / study.dataset).glob("*/*/*/seed*_fold*.json")
