@@ -90,19 +90,23 @@ def _binary(
     malignant: np.ndarray, scores: np.ndarray, flagged: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
     cancers, others = malignant @ weights, ~malignant @ weights
-    total = cancers + others
+    terms = (
+        flagged & malignant,
+        ~flagged & ~malignant,
+        summable((scores - malignant) ** 2),
+        summable(scores),
+    )  # one product for all networks, each of whose sums is exact
+    hits, passes, squares, expected = np.split(np.concatenate(terms) @ weights, len(terms))
     with np.errstate(invalid="ignore", divide="ignore"):
-        runs = [
-            {
-                "auc": WeightedRanking(malignant, score, weights).auc(),
-                "sensitivity": (verdict & malignant) @ weights / cancers,
-                "specificity": (~verdict & ~malignant) @ weights / others,
-                "brier": summable((score - malignant) ** 2) @ weights / total,
-                "expected_over_observed": summable(score) @ weights / cancers,
-            }
-            for score, verdict in zip(scores, flagged, strict=True)
-        ]
-    return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
+        aucs = [WeightedRanking(malignant, score, weights).auc() for score in scores]
+        runs = {
+            "auc": aucs,
+            "sensitivity": hits / cancers,
+            "specificity": passes / others,
+            "brier": squares / (cancers + others),
+            "expected_over_observed": expected / cancers,
+        }
+    return {name: np.mean(values, axis=0) for name, values in runs.items()}
 
 
 def auc_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -41,14 +42,24 @@ def resampled_weights(
     Efron, Ann Stat 1979;7:1-26. Field & Welsh, J R Stat Soc B 2007;69:369-390 (clusters).
     """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
-    rng = np.random.default_rng(seed)
+    counts = _drawn(len(names), seed, n_replicates)
     chunk = max(1, chunk_values // len(member))
     for start in range(0, n_replicates, chunk):
-        size = min(chunk, n_replicates - start)
-        drawn = rng.integers(0, len(names), size=(size, len(names)))
-        drawn += np.arange(size)[:, None] * len(names)
-        counts = np.bincount(drawn.ravel(), minlength=size * len(names)).astype(np.float64)
-        yield np.ascontiguousarray(counts.reshape(size, -1).T)[member]
+        yield counts[:, start : start + chunk][member].astype(np.float64)
+
+
+@lru_cache(maxsize=4)  # the tables of one notebook ask for the same few draws again and again
+def _drawn(n_groups: int, seed: int, n_replicates: int, at_once: int = 500) -> np.ndarray:
+    """Return how often each group is drawn in each replicate, (groups, replicates)."""
+    rng = np.random.default_rng(seed)
+    counts = np.empty((n_groups, n_replicates), np.uint16)
+    for start in range(0, n_replicates, at_once):
+        size = min(at_once, n_replicates - start)
+        drawn = rng.integers(0, n_groups, size=(size, n_groups))
+        drawn += np.arange(size)[:, None] * n_groups
+        part = np.bincount(drawn.ravel(), minlength=size * n_groups)
+        counts[:, start : start + size] = part.reshape(size, -1).T
+    return counts
 
 
 def bootstrap_replicates(
