@@ -17,6 +17,7 @@ import pandas as pd
 from benchmarks.statistics import bench_statistics
 from benchmarks.training import bench_fine_tuning, bench_head_training
 from busi_utils.analysis.costs import model_costs
+from busi_utils.errors import StudyError, require_tensorflow
 from busi_utils.models import MODELS
 from busi_utils.record.numbers import record_metrics, save_table
 from busi_utils.workspace import workspace_for
@@ -41,6 +42,11 @@ def main() -> int:
         print(
             f"Stopped: There is no benchmark '{unknown[0]}'; there are: {known}.", file=sys.stderr
         )
+        return 2
+    try:
+        require_tensorflow("A benchmark")
+    except StudyError as error:
+        print(f"Stopped: {error}", file=sys.stderr)
         return 2
     workspace = workspace_for("busi", arguments.workspace)
     for name in arguments.names or BENCHES:

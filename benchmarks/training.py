@@ -22,7 +22,6 @@ from busi_utils.audit.preparation import prepare_data
 from busi_utils.models import MODELS
 from busi_utils.recipes import ORIGINAL, RECIPES
 from busi_utils.stats.paired_tests import wilson
-from busi_utils.study.cell_training import train_cell
 from busi_utils.study.cells import Cell
 from busi_utils.study.predictions import PROBABILITIES
 from busi_utils.study.study import Study
@@ -107,6 +106,8 @@ def bench_head_training() -> pd.DataFrame:
     The ordinary way is measured on one whole cell and taken ten times; ours on all ten, beginning
     with an empty cache. The accuracies are those of the same first cell, and our mean of the ten.
     """
+    from busi_utils.study.cell_training import train_cell
+
     with tempfile.TemporaryDirectory() as folder:
         study = _study(folder)
         cells = [Cell(study.dataset, "raw", MODEL, "original", k, k) for k in range(FOLDS)]
@@ -137,6 +138,7 @@ def bench_fine_tuning() -> pd.DataFrame:
     """Compare the images per second of the study's loop with bare ``train_on_batch`` on arrays."""
     import keras
 
+    from busi_utils.study.cell_training import train_cell
     from busi_utils.training.trainer import Part
 
     recipe = replace(RECIPES["original-unfrozen"], views=1, epochs=1, patience=None)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from busi_utils.errors import StudyError
+from busi_utils.errors import StudyError, require_tensorflow
 
 if TYPE_CHECKING:
     from busi_report.settings import Settings
@@ -98,6 +98,7 @@ def _published_size(dataset: str) -> int:
 
 
 def _pretrain(arguments: argparse.Namespace) -> None:
+    require_tensorflow("Learning the demonstration's starting weights")
     from busi_utils.models import backbone_of
     from busi_utils.study.execution import run_alone
     from busi_utils.training.pretraining import SHIPPED, pretrain

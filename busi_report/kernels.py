@@ -44,6 +44,7 @@ def own_kernel() -> Iterator[Config]:
             "JUPYTER_RUNTIME_DIR": folder,
             "IPYTHONDIR": str(Path(folder) / "ipython"),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # figures go into outputs
+            "OPENBLAS_NUM_THREADS": "1",  # small products: a second thread mostly waits, spinning
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning, of no use here
         }
         former = {name: os.environ.get(name) for name in settings}

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions, requires
 
-import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from busi_report.runner import find_notebooks
-from busi_utils.workspace import NOTEBOOKS, REPOSITORY
+from busi_utils.workspace import REPOSITORY
 
 BUILD_ONLY = {"python", "pip", "make"}
 PACKAGES = {"busi_utils", "busi_phantom", "busi_report", "benchmarks"}
@@ -100,18 +96,3 @@ def test_every_import_is_a_direct_dependency(direct):
                     assert {normal(owner) for owner in owners[name]} & (direct | COMES_ALONG), (
                         f"{path.name} imports {name}: name it in pyproject.toml"
                     )
-
-
-def test_the_notebooks_import_without_tensorflow():
-    """Reading stored results must not wait for a library that only training needs."""
-    cells = [c.source for path in find_notebooks(NOTEBOOKS) for c in nbformat.read(path, 4).cells]
-    imports = [source for source in cells if "from busi_utils" in source]
-    assert len(imports) == len(find_notebooks(NOTEBOOKS))
-    check = "import sys; assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join([*imports, check])],
-        env=os.environ | {"MPLBACKEND": "agg"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr

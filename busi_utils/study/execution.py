@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from busi_utils.errors import StudyError
+from busi_utils.errors import StudyError, require_tensorflow
 from busi_utils.models import backbone_of
 from busi_utils.recipes import ONE_TRAINING, recipe_of
 from busi_utils.study.cells import Cell
@@ -58,6 +58,7 @@ def run_missing(
     say(f"{len(cells)} cells wanted, {len(cells) - len(todo)} there, {len(todo)} to train")
     if not todo:
         return 0
+    require_tensorflow(f"Training {len(todo)} cells, the first of them {todo[0]},")
     for line in plan(todo, jobs, study.dataset, study.workspace):
         say(line)
     with locked(study.workspace, "study", wait_s=0):
@@ -109,7 +110,8 @@ def _run_here(study: Study, work: list[list[Cell]], jobs: int) -> Iterator[list[
 
 
 def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a module's function in a process of its own and return its result."""
+    """Call a module's function in a process of its own, with TensorFlow, and return its result."""
+    require_tensorflow(f"{function.__module__}.{function.__name__.lstrip('_')}")
     with ProcessPoolExecutor(1, mp_context=_context(), initializer=_start_process) as pool:
         return pool.submit(function, *arguments).result()
 
