@@ -16,7 +16,7 @@ from busi_utils.plots import audit as audit_figures
 from busi_utils.record import templates
 from busi_utils.workspace import Workspace
 
-COUNTS = {"benign": 24, "malignant": 12, "normal": 10}
+COUNTS = {"benign": 16, "malignant": 8, "normal": 7}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from busi_utils.audit.sift import CODE_LENGTH, align, describe
 
 @pytest.fixture(scope="module")
 def originals() -> list[np.ndarray]:
-    labels = ["benign"] * 10 + ["malignant"] * 8 + ["normal"] * 6
+    labels = ["benign"] * 5 + ["malignant"] * 5 + ["normal"] * 5
     return [phantom.image for phantom in render_phantoms(labels, seed=11)]
 
 

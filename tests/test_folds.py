@@ -23,10 +23,10 @@ from busi_utils.workspace import Workspace
 
 @st.composite
 def cohorts(draw):
-    """A cohort of at least ten groups a class, of one to four images each."""
+    """A cohort of ten to fifteen groups a class, of one to four images each."""
     rows = []
     for label in CLASSES:
-        sizes = draw(st.lists(st.integers(1, 4), min_size=10, max_size=30))
+        sizes = draw(st.lists(st.integers(1, 4), min_size=10, max_size=15))
         for number, size in enumerate(sizes):
             rows += [(f"{label} {number}/{k}", label, f"g{label}{number}") for k in range(size)]
     return pd.DataFrame(draw(st.permutations(rows)), columns=["image_id", "label", "group"])

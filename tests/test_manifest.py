@@ -17,13 +17,46 @@ from busi_utils.workspace import Workspace
 
 
 @pytest.fixture
-def busi(tmp_path):
-    return write_small_busi(tmp_path / "busi")
+def busi(images_once, tmp_path):
+    return shutil.copytree(images_once, tmp_path / "busi")
+
+
+@pytest.fixture(scope="module")
+def images_once(tmp_path_factory):
+    """The folder that every `busi` is a copy of: manifests hold no path of the machine."""
+    return write_small_busi(tmp_path_factory.mktemp("images") / "busi")
+
+
+@pytest.fixture(scope="module")
+def prepared_once(images_once, tmp_path_factory):
+    """Prepared once, for tests that look at the result or go on from it: (result, workspace)."""
+    workspace = Workspace(tmp_path_factory.mktemp("prepared") / "work")
+    return prepare_data({"busi": images_once}, "phantom", workspace), workspace
 
 
 @pytest.fixture
-def facts(tmp_path, monkeypatch):
+def prepared(prepared_once, tmp_path):
+    """The same in a workspace that a test may change."""
+    shutil.copytree(prepared_once[1].root, tmp_path / "prepared")
+    return prepared_once[0], Workspace(tmp_path / "prepared")
+
+
+@pytest.fixture(scope="module")
+def said_once(images_once, tmp_path_factory):
+    """Prepared with the published lists of `facts`."""
+    root = tmp_path_factory.mktemp("said")
+    with pytest.MonkeyPatch.context() as patch:
+        _say(patch, root)
+        return prepare_data({"busi": images_once}, "busi", Workspace(root / "work")), root
+
+
+@pytest.fixture
+def facts(monkeypatch, tmp_path):
     """Let published lists say something of the small images."""
+    _say(monkeypatch, tmp_path)
+
+
+def _say(patch, folder):
     said = {"benign (3)": "axilla", "malignant (2)": "needle", "normal (1)": "multiclass"}
     shared = {"benign (2)": "benign (1)", "malignant (5)": "malignant (6)"}
     rows = [
@@ -32,19 +65,18 @@ def facts(tmp_path, monkeypatch):
     ]
     columns = ["sha256", "image_id", "group", "objection", "annotation", "curated"]
     table = pd.DataFrame(rows, columns=columns)
-    table.to_csv(tmp_path / "facts.csv", index=False)
-    monkeypatch.setattr(published, "FACTS", tmp_path / "facts.csv")
-    return table
+    table.to_csv(folder / "facts.csv", index=False)
+    patch.setattr(published, "FACTS", folder / "facts.csv")
 
 
 def _results(workspace):
     return {path.name: path.read_bytes() for path in sorted(workspace.results.iterdir())}
 
 
-def test_the_manifest_tells_every_image(busi, tmp_path):
-    prepared = prepare_data({"busi": busi}, "phantom", Workspace(tmp_path))
-    table = read_manifest("phantom", Workspace(tmp_path))
-    pd.testing.assert_frame_equal(table, prepared.manifest)
+def test_the_manifest_tells_every_image(busi, prepared):
+    result, workspace = prepared
+    table = read_manifest("phantom", workspace)
+    pd.testing.assert_frame_equal(table, result.manifest)
     assert list(table.columns) == list(COLUMNS)
     assert table["label"].value_counts().to_dict() == COUNTS
     row = table.set_index("image_id").loc["benign (1)"]
@@ -55,14 +87,13 @@ def test_the_manifest_tells_every_image(busi, tmp_path):
     twins = table[table["duplicate_group"] == row["duplicate_group"]]
     assert twins["image_id"].tolist() == ["benign (1)", "benign (2)"]
     assert twins["excluded_because"].tolist() == ["", "duplicate of benign (1)"]
-    pairs = read_duplicates("phantom", Workspace(tmp_path))
+    pairs = read_duplicates("phantom", workspace)
     assert ["benign (1)", "benign (2)", "exact", 1.0] in pairs.to_numpy().tolist()
 
 
 @pytest.mark.parametrize(("mode", "backwards"), [("RGB", False), ("RGBA", True), ("L", True)])
-def test_encoding_and_file_order_change_nothing(busi, facts, tmp_path, mode, backwards):
-    one, other = Workspace(tmp_path / "one"), Workspace(tmp_path / "other")
-    prepare_data({"busi": busi}, "busi", one)
+def test_encoding_and_file_order_change_nothing(said_once, facts, tmp_path, mode, backwards):
+    one, other = Workspace(said_once[1] / "work"), Workspace(tmp_path / "other")
     copy = write_small_busi(tmp_path / "copy", mode, backwards=backwards)
     prepare_data({"busi": copy}, "busi", other)
     assert _results(one) == _results(other)
@@ -122,8 +153,8 @@ def test_an_objection_excludes_the_whole_group():
     ]
 
 
-def test_cohorts_follow_their_definitions(busi, facts, tmp_path):
-    prepared = prepare_data({"busi": busi}, "busi", Workspace(tmp_path))
+def test_cohorts_follow_their_definitions(said_once):
+    prepared, _ = said_once
     cohorts = {name: set(table["image_id"]) for name, table in prepared.folds.items()}
     everything = set(small_images())
     assert cohorts["clean"] == everything - {"benign (2)", "benign (3)", "malignant (2)"}
@@ -136,15 +167,15 @@ def test_cohorts_follow_their_definitions(busi, facts, tmp_path):
     assert cohorts["curated450"] == everything - fours - {"benign (2)"}
 
 
-def test_data_without_published_facts_have_no_published_cohorts(busi, tmp_path):
-    prepared = prepare_data({"busi": busi}, "phantom", Workspace(tmp_path))
-    assert set(prepared.folds) == {"clean", "grouped", "raw", "raw_with_masks"}
+def test_data_without_published_facts_have_no_published_cohorts(busi, prepared):
+    result, _ = prepared
+    assert set(result.folds) == {"clean", "grouped", "raw", "raw_with_masks"}
     with pytest.raises(StudyError, match=r"No cohort 'pawlowska' .* choose clean, grouped"):
-        cohort_files("pawlowska", prepared.manifest, {"busi": busi})
+        cohort_files("pawlowska", result.manifest, {"busi": busi})
 
 
-def test_cohort_files_hold_the_pixels_they_name(busi, tmp_path):
-    manifest = prepare_data({"busi": busi}, "phantom", Workspace(tmp_path)).manifest
+def test_cohort_files_hold_the_pixels_they_name(busi, prepared, tmp_path):
+    manifest = prepared[0].manifest
     files = cohort_files("raw_with_masks", manifest, {"busi": busi})
     assert list(files.columns) == ["image_id", "label", "group", "path", "sha256"]
     assert files["image_id"].is_unique
@@ -153,9 +184,8 @@ def test_cohort_files_hold_the_pixels_they_name(busi, tmp_path):
         build_cohorts(manifest, {"busi": tmp_path / "nowhere"})
 
 
-def test_a_manifest_of_the_same_images_is_kept(busi, tmp_path, monkeypatch):
-    workspace = Workspace(tmp_path / "work")
-    first = prepare_data({"busi": busi}, "phantom", workspace)
+def test_a_manifest_of_the_same_images_is_kept(prepared, tmp_path, monkeypatch):
+    first, workspace = prepared
     written = _results(workspace)
     monkeypatch.delattr(manifest_module, "_group")
     again = prepare_data({"busi": write_small_busi(tmp_path / "b", "RGB")}, "phantom", workspace)
@@ -163,9 +193,8 @@ def test_a_manifest_of_the_same_images_is_kept(busi, tmp_path, monkeypatch):
     assert _results(workspace) == written
 
 
-def test_other_images_never_replace_what_results_rest_on(busi, tmp_path):
-    workspace = Workspace(tmp_path / "work")
-    prepare_data({"busi": busi}, "phantom", workspace)
+def test_other_images_never_replace_what_results_rest_on(busi, prepared):
+    _, workspace = prepared
     written = _results(workspace)
     Image.fromarray(texture(99)).save(busi / "normal" / "normal (7).png")
     with pytest.raises(StudyError, match=r"made for other images"):
