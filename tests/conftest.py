@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from joblib import parallel_config
 
 from busi_phantom.busi_layout import write_phantom_dataset
 from busi_utils.audit.preparation import prepare_data
@@ -31,3 +32,21 @@ def short_study(small_phantom, tmp_path_factory):
         return ShortStudy("phantom", Workspace(root), {"phantom": data}, size=64)
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads():
+    """Let joblib use threads: processes of its own would take seconds to start."""
+    with parallel_config("threading"):
+        yield
+
+
+def pytest_itemcollected(item):
+    """Keep each file, with its fixtures, in one process, if it names no wider group itself."""
+    if item.get_closest_marker("xdist_group") is None:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_modifyitems(items):
+    """Put what is slow last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

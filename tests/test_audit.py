@@ -16,6 +16,8 @@ from busi_utils.plots import audit as audit_figures
 from busi_utils.record import templates
 from busi_utils.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {"benign": 16, "malignant": 8, "normal": 7}
 
 

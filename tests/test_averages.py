@@ -14,6 +14,8 @@ from busi_utils.study.cells import Cell, read_record
 from busi_utils.study.study import jobs_of
 from busi_utils.training import averages
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study")]  # they share a phantom
+
 RNG = np.random.default_rng(3)
 
 

@@ -10,6 +10,8 @@ from busi_utils.audit import duplicates
 from busi_utils.audit.duplicates import duplicate_groups, find_duplicates, tile_correlation
 from busi_utils.audit.sift import CODE_LENGTH, align, describe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def originals() -> list[np.ndarray]:

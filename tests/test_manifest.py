@@ -15,6 +15,8 @@ from busi_utils.audit.preparation import prepare_data
 from busi_utils.errors import StudyError
 from busi_utils.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def busi(images_once, tmp_path):

@@ -13,6 +13,8 @@ from busi_utils.recipes import ORIGINAL, RECIPES, recipe_of
 from busi_utils.training import weights
 from busi_utils.training.heads import build_network
 
+pytestmark = pytest.mark.slow
+
 PREPROCESSING = {
     "mobilenetv2": keras.applications.mobilenet_v2,
     "xception": keras.applications.xception,

@@ -19,6 +19,8 @@ from busi_report.runner import CellFailure, Run, find_notebooks, run_notebooks
 from busi_utils.errors import StudyError
 from busi_utils.workspace import REPOSITORY, Workspace, locked
 
+pytestmark = pytest.mark.slow
+
 CODE = "from pathlib import Path\nprint(epochs, seeds, Path.cwd().name, Path.home(), workspace)"
 
 

@@ -27,6 +27,8 @@ from busi_utils.study.cells import grid, prediction_table, save_cell
 from busi_utils.study.study import Study
 from busi_utils.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(5)
 
 
