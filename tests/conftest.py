@@ -1,5 +1,6 @@
 """What several files of tests share, and the order: what is slow comes last."""
 
+import os
 import shutil
 
 import pytest
@@ -12,8 +13,12 @@ from busi_utils.workspace import Workspace
 
 @pytest.fixture(scope="session")
 def small_phantom(tmp_path_factory):
-    """A prepared phantom of few images: (folder of images, workspace)."""
-    root = tmp_path_factory.mktemp("phantom")
+    """A prepared phantom of few images: (folder of images, workspace).
+
+    All processes of pytest-xdist use one: what is there already is kept.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small_phantom"
     write_phantom_dataset(root / "data", {"benign": 12, "malignant": 10, "normal": 9}, seed=5)
     prepare_data({"phantom": root / "data"}, "phantom", Workspace(root / "prepared"))
     return root / "data", Workspace(root / "prepared")
@@ -39,12 +44,6 @@ def _threads():
     """Let joblib use threads: processes of its own would take seconds to start."""
     with parallel_config("threading"):
         yield
-
-
-def pytest_itemcollected(item):
-    """Keep each file, with its fixtures, in one process, if it names no wider group itself."""
-    if item.get_closest_marker("xdist_group") is None:
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_collection_modifyitems(items):

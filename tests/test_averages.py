@@ -14,7 +14,7 @@ from busi_utils.study.cells import Cell, read_record
 from busi_utils.study.study import jobs_of
 from busi_utils.training import averages
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study")]  # they share a phantom
+pytestmark = pytest.mark.slow
 
 RNG = np.random.default_rng(3)
 

@@ -14,7 +14,7 @@ from busi_utils.study.cells import grid
 from busi_utils.study.execution import run_missing
 from busi_utils.study.study import Study
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study")]  # they share a phantom
+pytestmark = pytest.mark.slow
 
 CELLS = grid("phantom", ["clean"], ["small"], ["short"], [0], range(3))
 

@@ -28,7 +28,7 @@ from busi_utils.study.execution import run_alone, run_missing
 from busi_utils.study.study import Study, jobs_of
 from busi_utils.workspace import Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study")]  # they share a phantom
+pytestmark = pytest.mark.slow
 
 FOLDS = pd.DataFrame(
     {"image_id": [f"benign ({k})" for k in range(10)], "label": "benign", "group": range(10)}
