@@ -59,12 +59,9 @@ def checklist_table(name: str) -> pd.DataFrame:
     return table[["item", "topic", "status"]].assign(evidence=evidence)
 
 
-def status_counts() -> pd.DataFrame:
-    """Return how many items have each status: ``checklist, items`` and one column a status."""
-    statuses = pd.concat({t: read_checklist(name)["status"] for name, t in CHECKLISTS.items()})
-    table = statuses.groupby(level=0, sort=False).value_counts().unstack(fill_value=0)
-    table = table.reindex(index=CHECKLISTS.values(), columns=STATUSES, fill_value=0)
-    return table.assign(items=table.sum(axis=1)).rename_axis("checklist").reset_index()
+def tables() -> dict[str, pd.DataFrame]:
+    """Return `checklist_table` of every checklist, by its name in `CHECKLISTS`."""
+    return {name: checklist_table(name) for name in CHECKLISTS}
 
 
 def missing_places(template_text: str) -> list[str]:

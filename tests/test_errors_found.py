@@ -9,16 +9,18 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 from test_metrics import predictions
 
 from busi_utils import CLASSES
-from busi_utils.analysis.hidden_lesions import solidity_auc
-from busi_utils.analysis.mistakes import (
+from busi_utils.analysis.doubtful_labels import (
     ANY,
     _random_average_precision,
+    label_issues,
+    objections_found,
+)
+from busi_utils.analysis.hidden_lesions import solidity_auc
+from busi_utils.analysis.mistakes import (
     confident_errors,
     confusion_table,
     described,
     error_traits,
-    label_issues,
-    objections_found,
 )
 from busi_utils.errors import StudyError
 from busi_utils.study.predictions import OutOfFold

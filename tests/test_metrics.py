@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from benchmarks.statistics import scikit_learn_metrics
 from busi_utils.stats.metrics import encode, metrics, weighted_metrics
-from busi_utils.stats.ranking import WeightedRanking, threshold_at_specificity
+from busi_utils.stats.ranking import WeightedRanking, mean_auc, threshold_at_specificity
 
 
 def predictions(n, seed, decimals=6, classes=3):
@@ -171,3 +171,17 @@ def test_an_unknown_metric_is_refused_by_name():
     y, p = predictions(20, seed=2)
     with pytest.raises(ValueError, match=r"acuracy: no such metric; choose among accuracy"):
         weighted_metrics(y, p, np.ones((20, 1)), wanted=["acuracy"])
+
+
+def test_the_mean_auc_of_scores_is_that_of_the_rankings_under_weights_that_groups_share():
+    rng = np.random.default_rng(3)
+    positive, groups = rng.random(80) < 0.4, rng.integers(0, 30, 80)
+    scores = np.round(rng.random((3, 80)), 1)  # with ties
+    weights = rng.integers(0, 4, (30, 50))[groups].astype(float)
+    weights[:, 0] = 1
+    weights[positive, 1] = 0
+    expected = np.mean([WeightedRanking(positive, s, weights).auc() for s in scores], axis=0)
+    found = mean_auc(positive, scores, groups)(weights)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert np.isnan(found[1])
+    assert found[0] == pytest.approx(np.mean([sk.roc_auc_score(positive, s) for s in scores]))

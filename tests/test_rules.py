@@ -78,6 +78,19 @@ def test_data_and_networks_are_judged_apart(faults, gains, expected):
     assert rules.needed(faults, gains) == expected
 
 
+@pytest.mark.parametrize(
+    ("preprocessing", "cleaning", "expected"),
+    [
+        (2, 1, "confirmed"),
+        (1, 0, "partly confirmed"),
+        (0, 3, "partly confirmed"),
+        (0, 0, "refuted"),
+    ],
+)
+def test_both_kinds_of_fault_must_matter(preprocessing, cleaning, expected):
+    assert rules.faults_matter(preprocessing, cleaning) == expected
+
+
 @pytest.fixture
 def page(tmp_path, monkeypatch):
     captions = tmp_path / "captions.md"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from busi_utils.analysis.attention import METHODS, attention, maps_of
 from busi_utils.stats.bootstrap import percentile_intervals
+from busi_utils.stats.metrics import encode
 from busi_utils.stats.resampling import bootstrap_means
 from busi_utils.study.cells import grid
-from busi_utils.study.image_tables import read_products
+from busi_utils.study.image_tables import read_products, run_products
 from busi_utils.study.predictions import PROBABILITIES, out_of_fold
 from busi_utils.study.study import Study
+
+if TYPE_CHECKING:
+    import keras
 
 LABELS = {
     "gradcam": "Grad-CAM",
@@ -24,6 +31,103 @@ LABELS = {
     "centre": "centre of the image",
     "chance": "chance (lesion's share of the image)",
 }
+
+
+@dataclass(frozen=True)
+class Example:
+    """A trained network, an image of its test fold and the stored Grad-CAM map of its class.
+
+    Attributes
+    ----------
+    network : keras.Model
+        With layers ``pooled`` and ``classes``.
+    x : np.ndarray
+        Shape (1, size, size, 3), as the network wants it.
+    y : int
+        Position of the true class.
+    stored : np.ndarray
+        Shape (7, 7), its maximum at 255.
+    """
+
+    network: keras.Model
+    x: np.ndarray
+    y: int
+    stored: np.ndarray
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where tuned networks look.
+
+    Attributes
+    ----------
+    maps : dict of str to pd.DataFrame
+        Model to `read_attention`.
+    located, sanity : dict of str to pd.DataFrame
+        Model to `localisation_table` and `sanity_table`.
+    training_seed : int
+        Of the networks.
+    """
+
+    maps: dict[str, pd.DataFrame]
+    located: dict[str, pd.DataFrame]
+    sanity: dict[str, pd.DataFrame]
+    training_seed: int
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of the report, by name."""
+        named = {"attention": self.located, "attention_sanity": self.sanity}
+        return {
+            name: pd.concat(tables, names=["model"]).reset_index(level=0)
+            for name, tables in named.items()
+        }
+
+    def example(self, study: Study, model: str) -> Example | None:
+        """Return a network with an image; None without TensorFlow, images or a kept network."""
+        cell = grid(study.dataset, ["clean"], [model], ["tuned"], [self.training_seed], [0])[0]
+        if not study.sources or importlib.util.find_spec("tensorflow") is None:
+            return None
+        from busi_utils.models import to_input
+        from busi_utils.study.cell_training import is_kept, trained_networks
+        from busi_utils.study.setup import setup_of
+        from busi_utils.training.inference import prepared
+
+        if not is_kept(study, cell):
+            return None
+        table = self.maps[model]
+        row = table[(table["method"] == "gradcam") & (table["fold"] == 0)].iloc[[0]]
+        setup, (_, network) = setup_of(study, cell), next(trained_networks(study, [cell]))
+        files = study.bank_files("clean").set_index("image_id").loc[row["image_id"]].reset_index()
+        x = to_input(np.asarray(prepared(files, setup.recipe, setup.size)), setup.input_range)
+        y = int(encode(row["label"].to_numpy())[0])
+        return Example(network.full, np.asarray(x), y, maps_of(row)[0])
+
+
+def where_it_looks(
+    study: Study, models: Sequence[str], training_seed: int, seed: int, n_replicates: int
+) -> Attention:
+    """Draw the maps of tuned networks that are missing; return all and what they measure.
+
+    Parameters
+    ----------
+    study : Study
+    models : sequence of str
+    training_seed : int
+        Of the networks.
+    seed, n_replicates : int
+        Of the bootstrap over duplicate groups.
+    """
+    for model in models:
+        cells = grid(study.dataset, ["clean"], [model], ["tuned"], [training_seed])
+        run_products(study, attention(), cells)
+    maps = {model: read_attention(study, model, "tuned", training_seed) for model in models}
+    return Attention(
+        maps,
+        {model: localisation_table(table, seed, n_replicates) for model, table in maps.items()},
+        {model: sanity_table(table, seed, n_replicates) for model, table in maps.items()},
+        training_seed,
+    )
 
 
 def read_attention(study: Study, model: str, recipe: str, seed: int = 0) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,55 @@ from busi_utils.stats.bootstrap import bootstrap_replicates
 from busi_utils.stats.calibration import DECIMALS, SMALLEST
 from busi_utils.stats.metrics import ECE_BINS, MALIGNANT, confidence_bin
 from busi_utils.stats.resampling import as_line, bootstrap_ratios, leading_sums, replicate, summable
+from busi_utils.study.chosen_on_validation import calibrated, sensitivity_at_validated_threshold
 from busi_utils.study.predictions import OutOfFold
+from busi_utils.study.rows import Row, read_row
+from busi_utils.study.study import Study
 
 WORKLOADS = (0.0, 0.1, 0.2, 0.3, 0.5)
 THRESHOLDS = np.linspace(0.02, 0.6, 59)
+_FEWER = 2000  # replicates of what is only drawn
+
+
+@dataclass(frozen=True)
+class InUse:
+    """Probabilities before and after scaling, and what each function below makes of them."""
+
+    before: OutOfFold
+    after: OutOfFold
+    temperatures: np.ndarray  # (seeds, folds)
+    calibration: pd.DataFrame
+    floor: dict[str, float]  # of the calibration error, if the network were calibrated
+    referral: pd.DataFrame
+    risks: pd.DataFrame  # the same at many workloads
+    benefits: pd.DataFrame
+    sensitivity: pd.DataFrame  # at thresholds chosen on validation images
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of the report, by name."""
+        return {
+            "calibration": self.calibration,
+            "referral": self.referral,
+            "decision_curve": self.benefits,
+            "sensitivity_at_threshold": self.sensitivity,
+        }
+
+
+def in_use(study: Study, row: Row, seed: int, n_replicates: int) -> InUse:
+    """Return what the probabilities of one row, all its seeds, are worth to a reader."""
+    before, (after, temperatures) = read_row(study, row), calibrated(study, row)
+    return InUse(
+        before,
+        after,
+        temperatures,
+        calibration_table(before, after, seed, n_replicates),
+        ece_if_calibrated(after, seed, min(n_replicates, _FEWER)),
+        referral_table(after, seed, n_replicates),
+        referral_table(after, seed, min(n_replicates, _FEWER), np.linspace(0, 0.9, 31)),
+        decision_curves(after, seed, n_replicates),
+        sensitivity_at_validated_threshold(study, [row], seed, n_replicates),
+    )
 
 
 def calibration_table(
@@ -30,7 +76,7 @@ def calibration_table(
     Parameters
     ----------
     before, after : OutOfFold
-        The same images and seeds; see `validated.calibrated`.
+        The same images and seeds; see `chosen_on_validation.calibrated`.
     seed, n_replicates : int
         Of the bootstrap over duplicate groups.
 
@@ -163,7 +209,7 @@ def decision_curves(
     Parameters
     ----------
     found : OutOfFold
-        Calibrated (`validated.calibrated`), since its probabilities are compared with thresholds.
+        Calibrated, see `chosen_on_validation`: its probabilities are compared with thresholds.
     seed, n_replicates : int
         Of the bootstrap over duplicate groups.
     thresholds : sequence of float

@@ -9,8 +9,7 @@ before any external image was read:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from busi_utils import CLASSES
 from busi_utils.stats.calibration import SMALLEST
 from busi_utils.stats.metrics import MALIGNANT
-from busi_utils.stats.ranking import WeightedRanking, threshold_at_specificity
+from busi_utils.stats.ranking import mean_auc, threshold_at_specificity
 from busi_utils.stats.resampling import as_line, replicate, summable
 from busi_utils.study.cells import Cell
 from busi_utils.study.predictions import PROBABILITIES, read_prediction_file
@@ -81,44 +80,36 @@ def binary_replicates(
         Columns ``auc, sensitivity, specificity, brier, expected_over_observed``; row 0 the values
         themselves, then the replicates.
     """
+    measures = _measures(malignant, scores, flagged, patients)
+    return replicate(measures, patients, seed, n_replicates)
+
+
+def _measures(
+    malignant: np.ndarray, scores: np.ndarray, flagged: np.ndarray, patients: np.ndarray
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return the measures of `binary_replicates` as a function of weights."""
     scores, flagged = np.atleast_2d(scores), np.atleast_2d(flagged)
-    measure = partial(_binary, malignant, scores, flagged)
-    return replicate(measure, patients, seed, n_replicates)
+    auc, benign = mean_auc(malignant, scores, patients), ~malignant
+    above = flagged & malignant, ~flagged & benign, summable((scores - malignant) ** 2)
+    above = np.concatenate([[malignant, benign], *above, summable(scores)]).astype(float)
+    names = ("sensitivity", "specificity", "brier", "expected_over_observed")
 
+    def measures(weights: np.ndarray) -> dict[str, np.ndarray]:
+        (cancers, others), *sums = np.split(above @ weights, 2 + len(scores) * np.arange(4))
+        below = cancers, others, cancers + others, cancers
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = [(s / b).mean(axis=0) for s, b in zip(sums, below, strict=True)]
+        return {"auc": auc(weights)} | dict(zip(names, means, strict=True))
 
-def _binary(
-    malignant: np.ndarray, scores: np.ndarray, flagged: np.ndarray, weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    cancers, others = malignant @ weights, ~malignant @ weights
-    terms = (
-        flagged & malignant,
-        ~flagged & ~malignant,
-        summable((scores - malignant) ** 2),
-        summable(scores),
-    )  # one product for all networks, each of whose sums is exact
-    hits, passes, squares, expected = np.split(np.concatenate(terms) @ weights, len(terms))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        aucs = [WeightedRanking(malignant, score, weights).auc() for score in scores]
-        runs = {
-            "auc": aucs,
-            "sensitivity": hits / cancers,
-            "specificity": passes / others,
-            "brier": squares / (cancers + others),
-            "expected_over_observed": expected / cancers,
-        }
-    return {name: np.mean(values, axis=0) for name, values in runs.items()}
+    return measures
 
 
 def auc_line(
     malignant: np.ndarray, score: np.ndarray, groups: np.ndarray, seed: int, n_replicates: int
 ) -> dict[str, float]:
     """Return the AUC of any score with its interval over groups: ``auc, auc_low, auc_high``."""
-
-    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return {"auc": WeightedRanking(malignant, score, weights).auc()}
-
-    return as_line(replicate(measure, groups, seed, n_replicates))
+    auc = mean_auc(malignant, score[None], groups)
+    return as_line(replicate(lambda weights: {"auc": auc(weights)}, groups, seed, n_replicates))
 
 
 def calibration_slope(malignant: np.ndarray, score: np.ndarray) -> float:
@@ -164,20 +155,29 @@ def external_line(
         One a rule and kind: ``rule, networks`` (``one`` or ``mean of <k>``), ``n``,
         ``calibration_slope``, and of each column of `binary_replicates` value, ``_low``, ``_high``.
     """
-    lines = []
+    asked = {}
     for rule in RULES:
         scores, cuts = malignancy(p, rule), np.asarray(thresholds[rule])
-        asked = {}
         if "one" in kinds:
-            asked["one"] = scores, cuts[:, None]
+            asked[rule, "one"] = scores, cuts[:, None]
         if "mean" in kinds and len(p) > 1:
             mean = malignancy(p.mean(axis=0), rule)[None]
-            asked[f"mean of {len(p)}"] = mean, cuts.mean()[None, None]
-        for kind, (score, cut) in asked.items():
-            drawn = binary_replicates(malignant, score, score >= cut, patients, seed, n_replicates)
-            slope = float(np.mean([calibration_slope(malignant, one) for one in score]))
-            line = {"rule": rule, "networks": kind, "n": len(malignant), "calibration_slope": slope}
-            lines.append(line | as_line(drawn))
+            asked[rule, f"mean of {len(p)}"] = mean, cuts.mean()[None, None]
+    measures = {
+        key: _measures(malignant, score, score >= cut, patients)
+        for key, (score, cut) in asked.items()
+    }
+
+    def every(weights: np.ndarray) -> dict[tuple[str, str, str], np.ndarray]:
+        found = {key: measure(weights) for key, measure in measures.items()}
+        return {(*key, name): values for key in found for name, values in found[key].items()}
+
+    drawn = replicate(every, patients, seed, n_replicates)
+    lines = []
+    for (rule, kind), (score, _) in asked.items():
+        slope = float(np.mean([calibration_slope(malignant, one) for one in score]))
+        line = {"rule": rule, "networks": kind, "n": len(malignant), "calibration_slope": slope}
+        lines.append(line | as_line(drawn[rule][kind]))
     return lines
 
 

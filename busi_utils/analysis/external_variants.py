@@ -23,7 +23,8 @@ from busi_utils.audit.external_sets import EXTERNAL_SETS
 from busi_utils.recipes import brief_of
 from busi_utils.stats.bootstrap import bootstrap_p
 from busi_utils.stats.metrics import MALIGNANT, encode
-from busi_utils.stats.resampling import as_line
+from busi_utils.stats.ranking import mean_auc
+from busi_utils.stats.resampling import as_line, replicate
 from busi_utils.study.cells import Cell, grid
 from busi_utils.study.image_tables import Product, read_products, run_products
 from busi_utils.study.predictions import PROBABILITIES
@@ -101,7 +102,7 @@ def external_table(
     Returns
     -------
     pd.DataFrame
-        ``variant``, then the columns of `external_analysis.external_line`.
+        ``variant``, then the columns of `external_measures.external_line`.
     """
     malignant = (data.manifest["label"] == "malignant").to_numpy()
     patients = data.manifest["patient"].to_numpy()
@@ -135,12 +136,16 @@ def paired_differences(
     malignant = (data.manifest["label"] == "malignant").to_numpy()
     patients = data.manifest["patient"].to_numpy()
 
-    def aucs(variant: Variant) -> pd.DataFrame:
-        score = malignancy(read_external_predictions(study, data, variant), "lesions")
-        return binary_replicates(malignant, score, score > 0.5, patients, seed, n_replicates)
+    aucs = {}
+    for one in variants:
+        scores = malignancy(read_external_predictions(study, data, one), "lesions")
+        aucs[one.label] = mean_auc(malignant, scores, patients)
 
-    first = aucs(variants[0])["auc"]
-    gains = {one.label: aucs(one)["auc"] - first for one in variants[1:]}
+    def every(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {label: auc(weights) for label, auc in aucs.items()}
+
+    drawn = replicate(every, patients, seed, n_replicates)
+    gains = {one.label: drawn[one.label] - drawn[variants[0].label] for one in variants[1:]}
     lines = [
         {"variant": label} | as_line(gain.to_frame("worth"), 100) | {"p": bootstrap_p(gain)}
         for label, gain in gains.items()
@@ -194,7 +199,7 @@ def strata(
     Returns
     -------
     pd.DataFrame
-        See `external_analysis.by_stratum`; rule ``lesions``.
+        See `external_measures.by_stratum`; rule ``lesions``.
     """
     p = read_external_predictions(study, data, variant).mean(axis=0)
     score = malignancy(p, "lesions")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from busi_utils import CLASSES
+from busi_utils.analysis.comparison import TRAINING, differences
 from busi_utils.analysis.damage import NONE
 from busi_utils.analysis.external_measures import auc_line, binary_replicates, malignancy
-from busi_utils.recipes import CHANGES, LOGISTIC, REFERENCE
+from busi_utils.analysis.subgroups import shapes_of
+from busi_utils.recipes import CHANGES, LOGISTIC, REFERENCE, label_of
 from busi_utils.stats.bootstrap import bootstrap_difference, bootstrap_replicates
 from busi_utils.stats.metrics import MALIGNANT, encode
 from busi_utils.stats.resampling import as_line
+from busi_utils.study.baselines import run_references
+from busi_utils.study.cells import grid
 from busi_utils.study.predictions import PROBABILITIES, OutOfFold
-from busi_utils.study.rows import read_row
+from busi_utils.study.rows import Row, read_row
 from busi_utils.study.study import Study
 from busi_utils.training.hidden_lesions import INPAINTED, SHORTCUTS
 
@@ -29,6 +36,78 @@ INPUTS = {
     "majority": "nothing: commonest class",
 }
 SEEN, TAUGHT = "network, whole images learnt", "logistic regression, taught on such images"
+
+
+@dataclass(frozen=True)
+class WhatIsLeft:
+    """What a network and a logistic regression can do without the lesion, or with nothing else.
+
+    Attributes
+    ----------
+    table : pd.DataFrame
+        See `shortcut_table`.
+    marks : dict
+        See `marks_effect`.
+    solidity : dict
+        See `solidity_auc`.
+    retrained : pd.DataFrame
+        What further ways of training are worth against the network: `comparison.differences`; no
+        rows if there are none.
+    """
+
+    table: pd.DataFrame
+    marks: dict[str, float]
+    solidity: dict[str, float]
+    retrained: pd.DataFrame
+
+    @property
+    def seen(self) -> pd.DataFrame:
+        """Rows of the network that learnt from whole images, by ``input``."""
+        return self.table[self.table["classifier"] == SEEN].set_index("input")
+
+    @property
+    def taught(self) -> pd.DataFrame:
+        """Rows of what was taught on inputs of the kind, and of the commonest class, likewise."""
+        return self.table[self.table["classifier"] != SEEN].set_index("input")
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of the report, by name."""
+        tables = {"shortcuts": self.table}
+        return tables if self.retrained.empty else tables | {"retrained": self.retrained}
+
+
+def what_is_left(
+    study: Study,
+    row: Row,
+    probed: pd.DataFrame,
+    recipes: Sequence[str],
+    seed: int,
+    n_replicates: int,
+) -> WhatIsLeft:
+    """Fit what is missing of the regressions; return all that hiding and retraining show.
+
+    Parameters
+    ----------
+    study : Study
+    row : Row
+        Of cohort ``clean``.
+    probed : pd.DataFrame
+        Its answers, see `robustness.read_probes`.
+    recipes : sequence of str
+        Further ways of training its network.
+    seed, n_replicates : int
+        Of the bootstrap over duplicate groups.
+    """
+    cohort, model, _ = row
+    run_references(study, grid(study.dataset, [cohort], [model], list(CHANGES), [0]))
+    again = [(TRAINING, label_of(name), (cohort, model, name), row) for name in recipes]
+    return WhatIsLeft(
+        shortcut_table(study, probed, model, seed, n_replicates),
+        marks_effect(probed, seed, n_replicates),
+        solidity_auc(read_row(study, row), shapes_of(study), seed, n_replicates),
+        differences(study, again, "accuracy", seed, n_replicates),
+    )
 
 
 def shortcut_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,66 @@ from busi_utils.stats.bootstrap import percentile_intervals
 from busi_utils.stats.metrics import encode
 from busi_utils.stats.resampling import as_line, bootstrap_means
 from busi_utils.study.cells import grid
-from busi_utils.study.image_tables import read_products
+from busi_utils.study.image_tables import read_products, run_products
 from busi_utils.study.predictions import PROBABILITIES
 from busi_utils.study.study import Study
 
 METRICS = ("accuracy", "recall_malignant")
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What networks say of changed images.
+
+    Attributes
+    ----------
+    probed : dict of str to pd.DataFrame
+        Model to its answers under every probe: `read_probes`.
+    table : pd.DataFrame
+        See `robustness_table`.
+    costs, paired : pd.DataFrame
+        See `degradation`.
+    """
+
+    probed: dict[str, pd.DataFrame]
+    table: pd.DataFrame
+    costs: pd.DataFrame
+    paired: pd.DataFrame
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of the report, by name."""
+        return {"robustness": self.table, "robustness_costs": self.costs}
+
+
+def under_damage(
+    study: Study,
+    models: Sequence[str],
+    severities: Sequence[int],
+    training_seed: int,
+    seed: int,
+    n_replicates: int,
+) -> Damage:
+    """Ask tuned networks about changed images where that is missing; return what they said.
+
+    Parameters
+    ----------
+    study : Study
+    models : sequence of str
+        The first is the one that others are compared with.
+    severities : sequence of int
+        Of the damage, 1 to 5.
+    training_seed : int
+        Of the networks.
+    seed, n_replicates : int
+        Of the bootstrap over duplicate groups.
+    """
+    for model in models:
+        cells = grid(study.dataset, ["clean"], [model], ["tuned"], [training_seed])
+        run_products(study, probes(severities), cells)
+    probed = {m: read_probes(study, m, "tuned", severities, training_seed) for m in models}
+    table = robustness_table(probed, seed, n_replicates)
+    return Damage(probed, table, *degradation(probed, seed, n_replicates))
 
 
 def read_probes(
@@ -28,7 +84,7 @@ def read_probes(
     Returns
     -------
     pd.DataFrame
-        See `probes.probes`, with the columns ``group`` and ``right`` (bool).
+        See `damage.probes`, with the columns ``group`` and ``right`` (bool).
 
     Raises
     ------

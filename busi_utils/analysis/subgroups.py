@@ -92,6 +92,13 @@ def shapes_of(study: Study) -> pd.DataFrame:
     return measured
 
 
+def by_subgroup(
+    study: Study, found: OutOfFold, seed: int, n_replicates: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `subgroup_tables` of a study's own images and lesions."""
+    return subgroup_tables(found, study.manifest, shapes_of(study), seed, n_replicates)
+
+
 def subgroup_tables(
     found: OutOfFold, manifest: pd.DataFrame, shapes: pd.DataFrame, seed: int, n_replicates: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from busi_utils import CLASSES
-from busi_utils.analysis.mistakes import ANY
+from busi_utils.analysis.doubtful_labels import ANY
 from busi_utils.analysis.subgroups import EVERY, FEWEST
 from busi_utils.plots.theme import PALETTE, PRINT_WIDTH
 from busi_utils.stats.calibration import reliability_table
@@ -31,7 +31,7 @@ def confusion_intervals(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pd.DataFrame
-        See `errors_found.confusion_table`.
+        See `mistakes.confusion_table`.
     """
     cells = table.set_index(["truth", "predicted"])
     share = cells["share"].unstack().loc[list(CLASSES), list(CLASSES)].to_numpy()
@@ -153,7 +153,7 @@ def doubtful_labels(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pd.DataFrame
-        See `errors_found.objections_found`.
+        See `doubtful_labels.objections_found`.
     """
     rows = table[table["measure"] == "precision"]
     kinds = list(dict.fromkeys(rows["kind"]))

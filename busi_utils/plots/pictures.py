@@ -7,72 +7,72 @@ from collections.abc import Sequence
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from busi_utils.analysis.attention_measures import LABELS, hits_and_misses, maps_for
 from busi_utils.audit.images import load_masks, load_pixels
 from busi_utils.plots.theme import PRINT_WIDTH
 from busi_utils.study.study import Study
 
 _OUTLINE = "#F0E442"
+_METHODS = ("gradcam", "hirescam", "occlusion")
 
 
-def error_gallery(
-    images: Sequence[np.ndarray], masks: Sequence[np.ndarray], titles: Sequence[str]
-) -> Figure:
-    """Show images four a row with their lesions outlined.
+def error_gallery(study: Study, worst: pd.DataFrame) -> Figure:
+    """Show misjudged images four a row with their lesions outlined.
 
     Parameters
     ----------
-    images, masks : sequence of np.ndarray
-        Pairs of the same shape (size, size), uint8 and bool.
-    titles : sequence of str
-        One or two lines each.
+    study : Study
+        With its images.
+    worst : pd.DataFrame
+        See `mistakes.confident_errors`.
     """
+    images, masks = images_of(study, worst["image_id"])
     rows = -(-len(images) // 4)
     fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.95 * rows), squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    for ax, image, mask, title in zip(axes.flat, images, masks, titles, strict=False):
+    for ax, image, mask, row in zip(axes.flat, images, masks, worst.itertuples(), strict=False):
         _outlined(ax, image, mask)
+        title = f"{row.image_id}\ncalled {row.predicted}, {100 * row.confidence:.0f} %"
         ax.set_title(title, fontsize=8)
     return fig
 
 
-def map_panels(
-    images: Sequence[np.ndarray],
-    masks: Sequence[np.ndarray],
-    maps: Sequence[Sequence[np.ndarray]],
-    titles: Sequence[str],
-    names: Sequence[str],
-) -> Figure:
-    """Show each image in a column: itself with its lesion outlined, below it its maps.
+def map_panels(study: Study, table: pd.DataFrame, count: int) -> Figure:
+    """Show images in columns, each with its lesion outlined and below it its maps.
 
     Parameters
     ----------
-    images, masks
-        As in `error_gallery`.
-    maps : sequence of sequence of np.ndarray
-        For each method one small map an image, not negative.
-    titles : sequence of str
-        Above the columns.
-    names : sequence of str
-        Of the methods, beside the rows.
+    study : Study
+        With its images.
+    table : pd.DataFrame
+        See `attention_measures.read_attention`.
+    count : int
+        Columns whose Grad-CAM hits the lesion, and as many that miss it, drawn at random.
     """
-    shape = (1 + len(maps), len(images))
+    shown = hits_and_misses(table, count)
+    images, masks = images_of(study, shown["image_id"])
+    shape = (1 + len(_METHODS), len(images))
     fig, axes = plt.subplots(*shape, figsize=(PRINT_WIDTH, 0.3 + 1.12 * shape[0]), squeeze=False)
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-    for column, (image, mask, title) in enumerate(zip(images, masks, titles, strict=True)):
-        _outlined(axes[0, column], image, mask)
-        axes[0, column].set_title(title, fontsize=8, loc="center")
-        for row, heats in enumerate(maps, 1):
-            _outlined(axes[row, column], image, mask)
-            fine = cv2.resize(heats[column].astype(np.float32), image.shape[::-1])
-            axes[row, column].imshow(fine, cmap="inferno", alpha=0.55, vmin=0)
-    for row, name in enumerate(("image", *names)):
-        axes[row, 0].set_ylabel(name, fontsize=8)
+    for ax, image, mask, one in zip(axes[0], images, masks, shown.itertuples(), strict=True):
+        _outlined(ax, image, mask)
+        title = f"{one.image_id}\n{'hit' if one.hit else 'miss'}"
+        ax.set_title(title, fontsize=8, loc="center")
+    for line, method in zip(axes[1:], _METHODS, strict=True):
+        heats = maps_for(table, method, shown["image_id"])
+        for ax, image, mask, heat in zip(line, images, masks, heats, strict=True):
+            _outlined(ax, image, mask)
+            fine = cv2.resize(heat.astype(np.float32), image.shape[::-1])
+            ax.imshow(fine, cmap="inferno", alpha=0.55, vmin=0)
+    for ax, name in zip(axes[:, 0], ("image", *(LABELS[m] for m in _METHODS)), strict=True):
+        ax.set_ylabel(name, fontsize=8)
     return fig
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -100,6 +101,51 @@ class WeightedRanking:
         within = self._all[self._ends] - self._true <= allowed
         with np.errstate(invalid="ignore", divide="ignore"):
             return self._defined(np.einsum("br,br->r", self._gained, within) / self._positives)
+
+
+def mean_auc(
+    positive: np.ndarray, scores: np.ndarray, groups: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    r"""Return the mean AUC of several scores as a function of weights that groups share.
+
+    Every pair of a positive and a negative image is judged once, for all scores, and added up by
+    pair of groups, :math:`U_{gh}`; weights only count the pairs anew,
+
+    .. math:: \frac1k \sum \mathrm{AUC} = \frac{\sum_{gh} w_g U_{gh} w_h}{k P N},
+
+    a matrix product of halves and whole numbers, exact in any order.
+
+    Parameters
+    ----------
+    positive : numpy.ndarray
+        Shape (n,), bool.
+    scores : numpy.ndarray
+        Shape (k, n), float, higher means more positive.
+    groups : numpy.ndarray
+        Shape (n,): whose images have equal weights.
+
+    Returns
+    -------
+    callable
+        Weights (n, r) to (r,); NaN where either side has no weight.
+    """
+    pairs = np.zeros((int(positive.sum()), int((~positive).sum())))
+    for score in scores:
+        above, below = score[positive, None], score[~positive]
+        pairs += (above > below) + 0.5 * (above == below)
+    rows, columns = np.flatnonzero(positive), np.flatnonzero(~positive)
+    _, first_row, of_row = np.unique(groups[rows], return_index=True, return_inverse=True)
+    _, first_column, of_column = np.unique(groups[columns], return_index=True, return_inverse=True)
+    won = np.zeros((len(first_row), len(first_column)))
+    np.add.at(won, (of_row[:, None], of_column), pairs)
+
+    def auc(weights: np.ndarray) -> np.ndarray:
+        counted = (won.T @ weights[rows[first_row]]) * weights[columns[first_column]]
+        all_pairs = (positive @ weights) * (~positive @ weights)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return counted.sum(axis=0) / all_pairs / len(scores)
+
+    return auc
 
 
 def threshold_at_specificity(

@@ -140,6 +140,11 @@ def _network_file(study: Study, cell: Cell) -> Path:
     return CACHE / "networks" / f"{study.config_hash(cell)}.npz"
 
 
+def is_kept(study: Study, cell: Cell) -> bool:
+    """Whether the trained network of a cell was kept on this machine."""
+    return _network_file(study, cell).is_file()
+
+
 def trained_networks(study: Study, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Network]]:
     """Yield the trained network of each cell: kept from its training, or trained again now.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_all_start_methods, get_context, parent_process
@@ -17,7 +17,7 @@ from typing import Any
 from busi_utils.errors import StudyError, require_tensorflow
 from busi_utils.models import backbone_of
 from busi_utils.recipes import ONE_TRAINING, recipe_of
-from busi_utils.study.cells import Cell
+from busi_utils.study.cells import Cell, grid
 from busi_utils.study.cluster import run_on_cluster
 from busi_utils.study.study import Study, duration, jobs_of, plan
 from busi_utils.workspace import locked
@@ -71,6 +71,22 @@ def run_missing(
         )
         _tell(done, len(todo), say)
     return len(todo)
+
+
+def run_rows(
+    study: Study,
+    rows: Mapping[tuple[str, str, str], Sequence[int]],
+    jobs: int = 1,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Train what is missing of rows ``(cohort, model, recipe)``, all folds of the seeds named.
+
+    See `run_missing`.
+    """
+    cells = []
+    for row, seeds in rows.items():
+        cells += grid(study.dataset, *([name] for name in row), seeds)
+    return run_missing(study, cells, jobs, say)
 
 
 def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:

@@ -1,13 +1,11 @@
-"""The rule by which notebook 04 judges claim C7: preprocessing and cleaning affect accuracy."""
+"""What faults of preprocessing and of cleaning change, each against the same network without it."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from busi_utils.analysis.comparison import differences, shown
+from busi_utils.analysis.comparison import differences
 from busi_utils.recipes import LOGISTIC
-from busi_utils.record.claims import judged
-from busi_utils.record.formats import points_ci
 from busi_utils.study.predictions import available_seeds, predictions_folder
 from busi_utils.study.study import Study
 
@@ -50,26 +48,3 @@ def preprocessing_changes(study: Study, model: str, seed: int, n_replicates: int
         )
     ]
     return differences(study, trained, "accuracy", seed, n_replicates)
-
-
-def verdicts(changes: pd.DataFrame, dataset: str) -> list[tuple[str, str, str, str]]:
-    """Return ``(claim, text, evidence, verdict)`` for the claim that notebook 04 decides.
-
-    Rule. A fault affects accuracy if its paired difference is shown: bootstrap p-value below 0.05
-    after Holm's correction for all faults. C7 is confirmed if some fault of preprocessing and some
-    fault of cleaning do, partly confirmed if only one of the two kinds does, refuted if neither
-    does. On phantoms nothing is judged.
-
-    Parameters
-    ----------
-    changes : pd.DataFrame
-        See `preprocessing_changes`.
-    dataset : str
-    """
-    affects = shown(changes)
-    kinds = [bool(affects[changes["kind"] == kind].any()) for kind in (PREPROCESSING, CLEANING)]
-    evidence = "Change of accuracy on the same images. " + "; ".join(
-        f"{row['label']}: {points_ci(row, 'worth', 1)}" for row in changes.to_dict("records")
-    )
-    verdict = ("refuted", "partly confirmed", "confirmed")[sum(kinds)]
-    return [judged("C7", evidence + ".", verdict, dataset)]
