@@ -63,9 +63,20 @@ class Workspace:
 
 
 def workspace_for(dataset: str, root: str | Path = "") -> Workspace:
-    """Return the workspace of a data set: ``root`` if given, else ``demo/`` for the phantom."""
+    """Return the workspace of a data set: ``root`` if given, else ``demo/`` for the phantom.
+
+    Raises
+    ------
+    StudyError
+        If there is no ``root`` and the package was installed without its repository.
+    """
     if root:
         return Workspace(Path(root).resolve())
+    if not NOTEBOOKS.is_dir():
+        raise StudyError(
+            f"{REPOSITORY} is not the study's repository: clone it and install the package from "
+            "there with 'pip install --editable .', or name a workspace."
+        )
     return Workspace(REPOSITORY / "demo" if dataset == "phantom" else REPOSITORY)
 
 

@@ -12,7 +12,7 @@ from busi_report.__main__ import _parser, main
 from busi_report.settings import settings_from
 from busi_utils.audit.datasets import DATA_VARIABLES
 from busi_utils.errors import StudyError
-from busi_utils.workspace import REPOSITORY
+from busi_utils.workspace import REPOSITORY, workspace_for
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +103,10 @@ def test_an_unknown_benchmark_is_answered_with_those_that_there_are(monkeypatch,
     monkeypatch.setattr("sys.argv", ["benchmarks", "absent"])
     assert run_benchmarks() == 2
     assert "there are:" in capsys.readouterr().err
+
+
+def test_a_package_without_its_repository_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("busi_utils.workspace.NOTEBOOKS", tmp_path / "notebooks")
+    with pytest.raises(StudyError, match="--editable"):
+        workspace_for("busi")
+    assert workspace_for("busi", tmp_path).root == tmp_path
