@@ -69,6 +69,7 @@ HANDOVERS = (
     ),
     Handover("trials.csv", "03", "03", "a recipe tried, on inner validation images"),
     Handover("lesions_<dataset>.csv", "04", "04", "a lesion's mask and its shape"),
+    Handover("lesions_<external set>.csv", "04", "04", "a lesion's box and its shape"),
     Handover(
         "probes/<dataset>/<cell>.csv",
         "04",
