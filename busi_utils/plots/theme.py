@@ -90,7 +90,7 @@ def model_style(model: str) -> dict[str, Any]:
             line = "-" if model == family else _VARIANT_LINES[variant]
             return {"color": colour, "marker": marker, "linestyle": line}
     raise StudyError(
-        f"No colour is fixed for the model '{model}': add its family to busi_utils/figures.py."
+        f"No colour is fixed for the model '{model}': add its family to busi_utils/plots/theme.py."
     )
 
 
