@@ -4,7 +4,7 @@ import pandas as pd
 
 from busi_utils.analysis.attention_measures import Attention
 from busi_utils.analysis.elsewhere import Elsewhere
-from busi_utils.analysis.external import ExternalData
+from busi_utils.analysis.external import ExternalData, title_of_set
 from busi_utils.study import execution
 from busi_utils.study.study import Study
 from busi_utils.workspace import Workspace
@@ -32,11 +32,13 @@ def test_the_first_variant_stands_for_the_hospital():
     ]
     table = pd.DataFrame(lines, columns=["variant", "rule", "networks"])
     nothing = pd.DataFrame()
-    away = Elsewhere(ExternalData("busbra", nothing, ""), table, nothing, nothing, {}, {}, {})
+    data = ExternalData("busbra", nothing, "")
+    away = Elsewhere("BUS-BRA", data, table, nothing, nothing, {}, {}, {})
     assert tuple(away.one) == ("plain", "lesions", "one")
     assert tuple(away.mean) == ("plain", "lesions", "mean of 5")
     assert len(away.variants) == 4
-    assert away.title == "BUS-BRA"
+    assert title_of_set("busbra", "busi") == "BUS-BRA"
+    assert title_of_set("busbra", "phantom").startswith("phantoms of a second scanner")
     assert list(away.tables) == [
         "external_busbra",
         "external_busbra_strata",

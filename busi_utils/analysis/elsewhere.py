@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from busi_utils.analysis.external import ExternalData, prepare_external
+from busi_utils.analysis.external import ExternalData, prepare_external, title_of_set
 from busi_utils.analysis.external_measures import readers_auc
 from busi_utils.analysis.external_variants import (
     Variant,
@@ -19,7 +19,6 @@ from busi_utils.analysis.external_variants import (
     run_external,
     strata,
 )
-from busi_utils.audit.external_sets import EXTERNAL_SETS
 from busi_utils.study.study import Study
 
 _RULE = "lesions"
@@ -31,6 +30,8 @@ class Elsewhere:
 
     Attributes
     ----------
+    title : str
+        Name of the data set in texts.
     hospital : ExternalData
     table, strata, differences : pd.DataFrame
         See `external_variants.external_table`, `external_variants.strata` and
@@ -43,6 +44,7 @@ class Elsewhere:
         See `external_variants.calibration_parts`.
     """
 
+    title: str
     hospital: ExternalData
     table: pd.DataFrame
     strata: pd.DataFrame
@@ -50,11 +52,6 @@ class Elsewhere:
     home: dict[str, object]
     readers: dict[str, float]
     shift: dict[str, tuple[np.ndarray, np.ndarray]]
-
-    @property
-    def title(self) -> str:
-        """Name of the data set in texts."""
-        return EXTERNAL_SETS[self.hospital.name].title
 
     @property
     def variants(self) -> pd.DataFrame:
@@ -112,6 +109,7 @@ def elsewhere(
     run_external(study, hospital, variants)
     drawn = seed, n_replicates
     return Elsewhere(
+        title_of_set(name, study.dataset),
         hospital,
         external_table(study, hospital, variants, *drawn),
         strata(study, hospital, variants[0], *drawn),

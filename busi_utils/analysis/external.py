@@ -80,6 +80,12 @@ def prepare_external(name: str, dataset: str, workspace: Workspace) -> ExternalD
     return ExternalData(name, used, folder)
 
 
+def title_of_set(name: str, dataset: str) -> str:
+    """Return what texts call an external set; phantoms never bear a hospital's name alone."""
+    title = EXTERNAL_SETS[name].title
+    return f"phantoms of a second scanner (in place of {title})" if dataset == "phantom" else title
+
+
 def _folder(name: str, dataset: str) -> str:
     if dataset == "phantom":
         folder = CACHE / "phantom" / name

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.analysis.comparison import title_of
-from busi_utils.analysis.external import ExternalData, external
+from busi_utils.analysis.external import ExternalData, external, title_of_set
 from busi_utils.analysis.external_measures import (
     RULES,
     binary_replicates,
@@ -19,7 +19,6 @@ from busi_utils.analysis.external_measures import (
     external_line,
     malignancy,
 )
-from busi_utils.audit.external_sets import EXTERNAL_SETS
 from busi_utils.recipes import brief_of
 from busi_utils.stats.bootstrap import bootstrap_p
 from busi_utils.stats.metrics import MALIGNANT, encode
@@ -223,7 +222,7 @@ def calibration_parts(
     truth, scores, *_ = at_home(study, variant, "lesions")
     p = read_external_predictions(study, data, variant)[0]
     malignant = (data.manifest["label"] == "malignant").to_numpy()
-    title = EXTERNAL_SETS[data.name].title
+    title = title_of_set(data.name, study.dataset)
     return {
         "at home, out of fold": (truth, scores[0]),
         f"{title}, one network": (malignant, malignancy(p, "lesions")),

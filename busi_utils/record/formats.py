@@ -30,7 +30,7 @@ def count(value: Any) -> str:
 
 def decimal(value: Any, digits: int = 3) -> str:
     """Return a number with a fixed number of decimals."""
-    return _or_reason(value, lambda x: f"{x:.{digits}f}")
+    return _or_reason(value, lambda x: f"{round(x, digits) + 0.0:.{digits}f}")  # no "-0.0"
 
 
 def signed(value: float, digits: int = 1) -> str:
