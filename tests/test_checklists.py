@@ -85,7 +85,7 @@ def written(tmp_path, monkeypatch, *items):
         ("Shown", True),
         ("Statistic", False),
         ("README.md", True),
-        ("README.md, Two commands", True),
+        ("README.md, Commands", True),
         ("README.md, Three commands", False),
         ("REAMDE.md", False),
         ("notebook 01, Duplicates", True),

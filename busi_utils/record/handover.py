@@ -83,7 +83,6 @@ HANDOVERS = (
         "an image and a method: hit, energy and area of the lesion, 7 × 7 map",
     ),
     Handover("manifest_<external set>.csv", "04", "04", "an image of another hospital"),
-    Handover("lesions_<external set>.csv", "04", "04", "the mask of such an image, and its shape"),
     Handover(
         "predictions/<external set>/<cell>.csv",
         "04",
