@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pandas as pd
 import yaml
 
 from busi_utils.errors import StudyError
-from busi_utils.workspace import NOTEBOOKS, REPOSITORY
+from busi_utils.workspace import REPOSITORY
 
 FOLDER = REPOSITORY / "report" / "checklists"
 CHECKLISTS = {"claim_2024": "CLAIM 2024", "tripod_ai": "TRIPOD+AI", "stard_ai": "STARD-AI"}
@@ -62,35 +59,3 @@ def checklist_table(name: str) -> pd.DataFrame:
 def tables() -> dict[str, pd.DataFrame]:
     """Return `checklist_table` of every checklist, by its name in `CHECKLISTS`."""
     return {name: checklist_table(name) for name in CHECKLISTS}
-
-
-def missing_places(template_text: str) -> list[str]:
-    """Return every place that a checklist names and that does not exist, with list and item.
-
-    A place is a heading of the report's template, a file of the repository, or a heading within
-    one: ``notebook 03, <heading>`` or ``README.md, <heading>``. Several are separated by ``; ``.
-    """
-    own = _headings(template_text)
-    return [
-        f"{name}, item {row.item}: {place}"
-        for name in CHECKLISTS
-        for row in read_checklist(name).itertuples()
-        for place in filter(None, row.where.split("; "))
-        if place not in own and not _exists(place)
-    ]
-
-
-def _exists(place: str) -> bool:
-    document, _, heading = place.partition(", ")
-    if number := re.fullmatch(r"notebook (\d\d)", document):
-        files = list(NOTEBOOKS.glob(f"{number[1]}_*.ipynb"))
-        cells = [cell for path in files for cell in json.loads(path.read_bytes())["cells"]]
-        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-    else:
-        files = [path for path in [REPOSITORY / document] if path.is_file()]
-        text = "".join(path.read_text(encoding="utf-8") for path in files)
-    return bool(files) and (not heading or heading in _headings(text))
-
-
-def _headings(markdown: str) -> set[str]:
-    return set(re.findall(r"^#+ (.+?)(?: \{[^}]*\})?$", markdown, flags=re.MULTILINE))

@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 from joblib import parallel_config
+from small_external import BUSBRA_COUNTS, BUSUCLM_COUNTS
 
 from busi_phantom.busi_layout import write_phantom_dataset
+from busi_phantom.external_layout import write_busbra_phantoms, write_busuclm_phantoms
 from busi_utils.audit.preparation import prepare_data
 from busi_utils.workspace import Workspace
 
@@ -37,6 +39,24 @@ def short_study(small_phantom, tmp_path_factory):
         return ShortStudy("phantom", Workspace(root), {"phantom": data}, size=64)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def external_phantoms(tmp_path_factory):
+    root = tmp_path_factory.mktemp("external")
+    write_busbra_phantoms(root / "busbra", BUSBRA_COUNTS, seed=3)
+    write_busuclm_phantoms(root / "busuclm", BUSUCLM_COUNTS, seed=3)
+    return root
+
+
+@pytest.fixture
+def busbra(external_phantoms, tmp_path):
+    return shutil.copytree(external_phantoms / "busbra", tmp_path / "busbra")
+
+
+@pytest.fixture
+def busuclm(external_phantoms, tmp_path):
+    return shutil.copytree(external_phantoms / "busuclm", tmp_path / "busuclm")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 COUNTS = {"benign": 8, "malignant": 7, "normal": 6}
@@ -45,3 +46,19 @@ def write_small_busi(folder: Path, mode: str = "L", *, backwards: bool = False) 
             mask[20:44, 30:60] = 255
         Image.fromarray(mask).convert("1").save(place / f"{name}_mask.png")
     return folder
+
+
+def small_manifest() -> pd.DataFrame:
+    """Seven images: a scaled twin, a group across classes, an axilla image with a twin."""
+    rows = [
+        ("normal (1)", "normal", 1, "g1", False, ""),
+        ("benign (1)", "benign", 2, "g2", False, ""),
+        ("benign (2)", "benign", 1, "g2", False, "duplicate of benign (1)"),
+        ("benign (3)", "benign", 1, "g3", True, "cross-class duplicates"),
+        ("malignant (1)", "malignant", 1, "g3", True, "cross-class duplicates"),
+        ("malignant (2)", "malignant", 1, "g4", False, "axilla (Pawłowska 2023)"),
+        ("malignant (3)", "malignant", 1, "g4", False, "duplicate of axilla image malignant (2)"),
+    ]
+    columns = ["image_id", "label", "n_masks", "duplicate_group", "cross_class", "excluded_because"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(source="busi", sha256=table["image_id"], annotated=table["n_masks"] > 1)

@@ -5,6 +5,7 @@ import shutil
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from small_busi import small_manifest
 
 from busi_phantom.busi_layout import write_phantom_dataset
 from busi_utils.audit import agreement
@@ -31,22 +32,6 @@ def phantom(tmp_path_factory):
     write_phantom_dataset(sources["clinic"], few, seed=4, scanner="B", plant=False)
     workspace = Workspace(root / "work")
     return sources, workspace, prepare_data(sources, "phantom", workspace)
-
-
-def small_manifest() -> pd.DataFrame:
-    """Seven images: a scaled twin, a group across classes, an axilla image with a twin."""
-    rows = [
-        ("normal (1)", "normal", 1, "g1", False, ""),
-        ("benign (1)", "benign", 2, "g2", False, ""),
-        ("benign (2)", "benign", 1, "g2", False, "duplicate of benign (1)"),
-        ("benign (3)", "benign", 1, "g3", True, "cross-class duplicates"),
-        ("malignant (1)", "malignant", 1, "g3", True, "cross-class duplicates"),
-        ("malignant (2)", "malignant", 1, "g4", False, "axilla (Pawłowska 2023)"),
-        ("malignant (3)", "malignant", 1, "g4", False, "duplicate of axilla image malignant (2)"),
-    ]
-    columns = ["image_id", "label", "n_masks", "duplicate_group", "cross_class", "excluded_because"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.assign(source="busi", sha256=table["image_id"], annotated=table["n_masks"] > 1)
 
 
 def test_every_planted_twin_is_found(phantom):
@@ -117,31 +102,6 @@ def test_readings_of_the_total():
     assert table.loc["files left when only *_mask.png is removed", "images"] == 8
     assert table.loc["duplicate groups", "images"] == 4
     assert table.loc["cohort clean", "images"] == 2
-
-
-@pytest.mark.parametrize(("images", "share"), [(7, 46.2), (6, 45.5)])
-def test_evidence_on_the_account_of_the_data(images, share):
-    totals = audit.total_readings(small_manifest(), claimed=images)
-    shares = audit.share_readings(small_manifest(), claimed=share)
-    values = {
-        "claimed_images": images,
-        "claimed_per_cent": share,
-        "per_cent": shares["per_cent"].tolist(),
-        "total": totals.loc[totals["off"].abs().idxmin()],
-        "share": shares.iloc[0],
-        "held": 7,
-        "masks": 8,
-    }
-    evidence, _ = templates.caption("C6", values)
-    assert "7 images and 8 masks" in evidence
-    nearest = "7 (every image), " + ("exactly the claim" if images == 7 else "1 off")
-    assert f"nearest to {images} images is {nearest}." in evidence
-    assert "6 / (7 + 6) = 46.15 %, counting one mask per lesion image" in evidence
-    rounds = ", which rounds to 46.2 %." if share == 46.2 else f"; no reading rounds to {share} %."
-    assert evidence.endswith(rounds)
-    against_images = shares[shares["reading"] == "all masks, against images"].iloc[0]
-    evidence, _ = templates.caption("C6", values | {"share": against_images})
-    assert "8 / 7 = 114.29 %, counting all masks" in evidence
 
 
 def test_the_flow_ends_in_the_clean_cohort():
@@ -223,32 +183,3 @@ def test_figures_show_every_pair_and_class(phantom):
     _, sizes = audit_figures.shortcuts(manifest, share).axes
     assert len({line.get_linestyle() for line in sizes.lines}) == len(sizes.lines) == 3
     plt.close("all")
-
-
-def test_the_shortcuts_are_told_in_words():
-    values = {
-        "marks": audit.marked_share(small_manifest()),
-        "width": {"normal": 700.0, "benign": 510.0, "malignant": 510.0},
-        "gaps": {
-            "normal and benign": 0.9,
-            "normal and malignant": 1.0,
-            "benign and malignant": 0.0,
-        },
-        "what": "BUSI",
-    }
-    caption, _ = templates.caption("shortcuts", values)
-    assert "0.0 % of normal, 33.3 % of benign, 0.0 % of malignant images carry" in caption
-    assert "700 (normal), 510 (benign), 510 (malignant) pixels" in caption
-    assert "of normal and malignant images differ most, by up to 100 points" in caption
-    assert caption.endswith("those of benign and malignant images least, by up to 0.")
-
-
-def test_the_other_captions_of_the_audit():
-    timing = pd.DataFrame({"images": [780, 7800], "cpu_seconds": [1.0, 12.0]})
-    caption, _ = templates.caption("duplicate_scaling", {"exponent": 1.079, "timing": timing})
-    assert "power 1.08 of" in caption
-    assert caption.endswith("(exponent fitted to 2 sizes, 780 to 7,800).")
-    chosen = pd.DataFrame({"sort": ["exact", "cropped"]})
-    caption, alt = templates.caption("duplicate_pairs", {"chosen": chosen, "what": "BUSI"})
-    assert "of BUSI, one pair of each sort (exact, cropped); r is" in caption
-    assert alt.startswith("2 pairs of ultrasound images;")

@@ -5,13 +5,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from metric_intervals import bootstrap_metrics
 from test_metrics import predictions
 
 from benchmarks.statistics import bench_bootstrap, bench_delong, scikit_learn_metrics
 from busi_utils.stats.bootstrap import (
     bootstrap_difference,
-    bootstrap_metrics,
-    bootstrap_models,
     bootstrap_p,
     bootstrap_replicates,
     percentile_intervals,
@@ -91,11 +90,10 @@ def test_copies_of_a_group_leave_value_and_interval_as_they_were():
 def test_several_models_share_the_resamples():
     y, p = predictions(N, seed=7)
     _, q = predictions(N, seed=8)
-    table = bootstrap_models(y, {"p": p, "q": q}, GROUPS, seed=2, n_replicates=60)
-    assert list(table.columns) == ["model", "metric", "value", "low", "high"]
+    both = bootstrap_replicates(y, {"p": p, "q": q}, GROUPS, seed=2, n_replicates=60)
     alone = bootstrap_metrics(y, q, GROUPS, seed=2, n_replicates=60)
-    together = table[table["model"] == "q"].drop(columns="model").reset_index(drop=True)
-    pd.testing.assert_frame_equal(together, alone)
+    assert list(alone.columns) == ["metric", "value", "low", "high"]
+    pd.testing.assert_frame_equal(percentile_intervals(both["q"]), alone)
 
 
 def test_difference_is_paired():
@@ -135,7 +133,7 @@ def test_undefined_metrics_have_no_interval_and_rare_gaps_are_left_out():
 def test_groups_must_match_the_images():
     y, p = predictions(N, seed=1)
     with pytest.raises(ValueError, match="groups"):
-        bootstrap_metrics(y, p, GROUPS[:-1], seed=1)
+        bootstrap_metrics(y, p, GROUPS[:-1], seed=1, n_replicates=50)
 
 
 def test_the_benchmark_compares_equal_results():

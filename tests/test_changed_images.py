@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_busi import texture
 
-from busi_utils.analysis.damage import CORRUPTIONS, SEVERITIES, corrupt
+from busi_utils.analysis.damage import CORRUPTIONS, corrupt
 from busi_utils.audit.marks import annotation_mask, is_annotated, without_marks
 from busi_utils.training.hidden_lesions import SHORTCUTS, border_only, changed, with_borrowed_masks
 
 SIDE = 64
 IMAGES = [cv2.copyMakeBorder(texture(seed, 48, SIDE), 8, 8, 0, 0, 0) for seed in range(6)]
+
+SEVERITIES = (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

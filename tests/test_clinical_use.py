@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from metric_intervals import bootstrap_metrics
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
@@ -23,7 +24,6 @@ from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
 from busi_utils.plots import errors as error_figures
 from busi_utils.plots.theme import save_figure, use_theme
-from busi_utils.stats.bootstrap import bootstrap_metrics
 from busi_utils.stats.calibration import SMALLEST, decision_curve, risk_coverage
 from busi_utils.stats.metrics import MALIGNANT, metrics
 from busi_utils.study.cells import Cell, grid, prediction_table, save_cell

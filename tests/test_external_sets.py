@@ -1,4 +1,3 @@
-import hashlib
 import json
 import shutil
 
@@ -10,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from small_busi import encode, texture
+from small_external import BUSBRA_COUNTS, BUSUCLM_COUNTS, edited, table_of
 
-from busi_phantom.external_layout import DEVICE, write_busbra_phantoms, write_busuclm_phantoms
+from busi_phantom.external_layout import DEVICE
 from busi_phantom.render import render_phantoms
 from busi_utils.audit import external_sets
 from busi_utils.audit.external_layouts import read_listing
@@ -19,41 +19,10 @@ from busi_utils.audit.external_sets import COLUMNS, ExternalSet, read_external, 
 from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.errors import StudyError
 
-BUSBRA_COUNTS = {"benign": 5, "malignant": 4}
-BUSUCLM_COUNTS = {"normal": 5, "benign": 4, "malignant": 4}
 
-
-@pytest.fixture(scope="module")
-def phantoms(tmp_path_factory):
-    root = tmp_path_factory.mktemp("external")
-    write_busbra_phantoms(root / "busbra", BUSBRA_COUNTS, seed=3)
-    write_busuclm_phantoms(root / "busuclm", BUSUCLM_COUNTS, seed=3)
-    return root
-
-
-@pytest.fixture
-def busbra(phantoms, tmp_path):
-    return shutil.copytree(phantoms / "busbra", tmp_path / "busbra")
-
-
-@pytest.fixture
-def busuclm(phantoms, tmp_path):
-    return shutil.copytree(phantoms / "busuclm", tmp_path / "busuclm")
-
-
-def _edit(file, old, new):
-    text = file.read_text(encoding="utf-8-sig")
-    assert old in text
-    file.write_text(text.replace(old, new, 1), encoding="utf-8-sig")
-
-
-def _table(folder):
-    return pd.read_csv(folder / "bus_data.csv", dtype=str)
-
-
-def test_busbra_round_trip(phantoms):
-    images = read_external("busbra", phantoms / "busbra")
-    table = _table(phantoms / "busbra")
+def test_busbra_round_trip(external_phantoms):
+    images = read_external("busbra", external_phantoms / "busbra")
+    table = table_of(external_phantoms / "busbra")
     assert tuple(images.columns) == COLUMNS
     assert list(images.index) == list(range(9))
     assert images["label"].value_counts().to_dict() == BUSBRA_COUNTS
@@ -75,17 +44,17 @@ def test_busbra_round_trip(phantoms):
         assert list(cv2.boundingRect(mask.astype(np.uint8))) == json.loads(box)
 
 
-def test_views_of_a_case_share_their_patient(phantoms):
-    images = read_external("busbra", phantoms / "busbra")
+def test_views_of_a_case_share_their_patient(external_phantoms):
+    images = read_external("busbra", external_phantoms / "busbra")
     views = images.groupby("patient")["image_id"].agg(lambda ids: {name[-1] for name in ids})
     assert sorted(map(sorted, views)) == [["l", "r"]] * 2 + [["s"]] * 5
     described = images.groupby("patient")[["label", "birads", "histology"]].nunique()
     assert (described == 1).all(axis=None)
 
 
-def test_busuclm_round_trip(phantoms):
-    images = read_external("busuclm", phantoms / "busuclm")
-    folder = phantoms / "busuclm"
+def test_busuclm_round_trip(external_phantoms):
+    images = read_external("busuclm", external_phantoms / "busuclm")
+    folder = external_phantoms / "busuclm"
     assert (folder / "INFO.csv").read_bytes()[:3] == b"\xef\xbb\xbf"
     table = pd.read_csv(folder / "INFO.csv", sep=";", encoding="utf-8-sig")
     assert tuple(images.columns) == COLUMNS
@@ -110,8 +79,8 @@ def test_busuclm_round_trip(phantoms):
         assert (mask == expected).all()
 
 
-def test_busuclm_masks_are_coloured_by_class(phantoms):
-    images = read_external("busuclm", phantoms / "busuclm")
+def test_busuclm_masks_are_coloured_by_class(external_phantoms):
+    images = read_external("busuclm", external_phantoms / "busuclm")
     expected = {"normal": set(), "benign": {(0, 255, 0)}, "malignant": {(255, 0, 0)}}
     for row in images.itertuples():
         colours = {colour for _, colour in Image.open(row.mask).getcolors()}
@@ -135,7 +104,7 @@ def test_an_rgba_frame_is_its_rgb_pixels(busuclm):
 
 def test_sizes_in_the_table_are_not_those_of_the_files(busbra):
     before = read_external("busbra", busbra)
-    table = _table(busbra).assign(Width="1", Height="2")
+    table = table_of(busbra).assign(Width="1", Height="2")
     table.to_csv(busbra / "bus_data.csv", index=False)
     pd.testing.assert_frame_equal(read_external("busbra", busbra), before)
 
@@ -143,7 +112,7 @@ def test_sizes_in_the_table_are_not_those_of_the_files(busbra):
 def test_every_official_view_name_is_read(busbra):
     shutil.copy(busbra / "Images" / "bus_0001-s.png", busbra / "Images" / "bus_1064-r.png")
     shutil.copy(busbra / "Masks" / "mask_0001-s.png", busbra / "Masks" / "mask_1064-r.png")
-    table = _table(busbra)
+    table = table_of(busbra)
     table.loc[len(table)] = table.iloc[0].to_dict() | {"ID": "bus_1064-r", "Case": "1064"}
     table.to_csv(busbra / "bus_data.csv", index=False)
     last = read_external("busbra", busbra).iloc[-1]
@@ -152,7 +121,7 @@ def test_every_official_view_name_is_read(busbra):
 
 
 def test_words_that_look_like_missing_values_are_words(busbra):
-    _edit(busbra / "bus_data.csv", "bus_0001-s,1,", "bus_0001-s,NA,")
+    edited(busbra / "bus_data.csv", "bus_0001-s,1,", "bus_0001-s,NA,")
     assert read_external("busbra", busbra)["patient"][0] == "NA"
 
 
@@ -166,10 +135,10 @@ def test_letter_case_blank_rows_and_litter_change_nothing(busuclm):
     pd.testing.assert_frame_equal(read_external("busuclm", busuclm), before)
 
 
-def test_the_environment_names_the_folder(phantoms, monkeypatch):
-    monkeypatch.setenv("BUSBRA_DATA", str(phantoms / "busbra"))
+def test_the_environment_names_the_folder(external_phantoms, monkeypatch):
+    monkeypatch.setenv("BUSBRA_DATA", str(external_phantoms / "busbra"))
     images = read_external("busbra")
-    assert images["path"].str.startswith(str(phantoms)).all()
+    assert images["path"].str.startswith(str(external_phantoms)).all()
     monkeypatch.delenv("BUSBRA_DATA")
     with pytest.raises(StudyError, match="No BUS-BRA was named: pass its folder or set BUSBRA_DA"):
         read_external("busbra")
@@ -184,93 +153,6 @@ def test_masks_may_be_absent_as_a_whole_but_not_in_part(busbra):
     assert (read_external("busbra", busbra)["mask"] == "").all()
 
 
-def _without(column):
-    def break_it(folder):
-        _table(folder).drop(columns=column).to_csv(folder / "bus_data.csv", index=False)
-
-    return break_it
-
-
-def _twice(folder):
-    table = _table(folder)
-    pd.concat([table, table.iloc[[2]]]).to_csv(folder / "bus_data.csv", index=False)
-
-
-def _lose_two(folder):
-    for name in ("bus_0002-l", "bus_0003-s"):
-        (folder / "Images" / f"{name}.png").unlink()
-
-
-def _more_fields(folder):
-    with (folder / "bus_data.csv").open("a") as file:
-        file.write("one,field,more,than,the,table,has,of,columns,ok,no\n")
-
-
-@pytest.mark.parametrize(
-    ("break_it", "says"),
-    [
-        (shutil.rmtree, r"The BUS-BRA folder .*busbra does not exist: correct .* BUSBRA_DATA\."),
-        (
-            lambda folder: (folder / "bus_data.csv").unlink(),
-            r"bus_data\.csv does not exist: name the folder that holds this label table\.",
-        ),
-        (_without("Case"), r"bus_data\.csv has no column 'Case' \(it has ID, .*\): restore"),
-        (_without("Pathology"), r"bus_data\.csv has no column 'Pathology' \(it has"),
-        (
-            lambda folder: _edit(folder / "bus_data.csv", ",benign,", ",bening,"),
-            r"bus_data\.csv, row 2, has 'bening' as 'Pathology': correct it to one of normal, ben",
-        ),
-        (
-            lambda folder: _edit(folder / "bus_data.csv", "-s,1,", "-s,,"),
-            r"bus_data\.csv, row 2, has no 'Case': fill it in or remove the row\.",
-        ),
-        (
-            _lose_two,
-            r"row 3 \(the first of 2 such rows\), belongs to .*0002-l\.png, which does not exist",
-        ),
-        (
-            lambda folder: shutil.copy(
-                folder / "Images" / "bus_0001-s.png", folder / "Images" / "bus_9999-s.png"
-            ),
-            r"bus_9999-s\.png is not listed in .*bus_data\.csv: add its row or move it elsewhere\.",
-        ),
-        (_twice, r"bus_data\.csv, row 11, lists bus_0002-r again after row 4: remove one of"),
-        (
-            lambda folder: shutil.rmtree(folder / "Images"),
-            r"Images does not exist: restore that folder of the data set\.",
-        ),
-        (_more_fields, r"bus_data\.csv could not be read as a table separated by ','"),
-        (
-            lambda folder: (folder / "bus_data.csv").write_bytes(b"ID,Case,Pathology\n\xff,1,2\n"),
-            r"bus_data\.csv could not be read as a table",
-        ),
-        (
-            lambda folder: (folder / "bus_data.csv").write_text(
-                ",".join(_table(folder).columns) + "\n"
-            ),
-            r"bus_data\.csv lists no image: restore",
-        ),
-        (
-            lambda folder: (folder / "Images" / "bus_0001-s.png").write_bytes(b"no image"),
-            r"bus_0001-s\.png is not an image",
-        ),
-    ],
-)
-def test_what_is_wrong_is_said_in_one_sentence(busbra, break_it, says):
-    break_it(busbra)
-    with pytest.raises(StudyError, match=says) as raised:
-        read_external("busbra", busbra)
-    assert "\n" not in str(raised.value)
-
-
-def test_an_unknown_flag_or_set_is_refused(busuclm):
-    _edit(busuclm / "INFO.csv", ";No;", ";Maybe;")
-    with pytest.raises(StudyError, match=r"INFO\.csv, row 2, has 'Maybe' as 'Doppler': correct"):
-        read_external("busuclm", busuclm)
-    with pytest.raises(StudyError, match="Unknown external set 'busi': choose one of busbra, bus"):
-        read_external("busi", busuclm)
-
-
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.tuples(*[st.integers(0, 255)] * 3), st.sampled_from(["RGB", "RGBA"]))
 def test_a_mask_is_whatever_is_not_black(tmp_path, colour, mode):
@@ -282,8 +164,8 @@ def test_a_mask_is_whatever_is_not_black(tmp_path, colour, mode):
     assert mask.sum() == (9 if any(colour) else 0)
 
 
-def test_a_mask_of_another_size_is_refused(phantoms):
-    row = read_external("busuclm", phantoms / "busuclm").iloc[0]
+def test_a_mask_of_another_size_is_refused(external_phantoms):
+    row = read_external("busuclm", external_phantoms / "busuclm").iloc[0]
     with pytest.raises(StudyError, match=r"The mask .* pixels but its image is 9x6"):
         read_external_mask(row["mask"], (6, 9))
 
@@ -312,39 +194,3 @@ def test_a_third_set_takes_a_few_lines(tmp_path, monkeypatch):
     assert list(images["device"]) == ["M9", ""]
     assert (images[["mask", "birads", "histology", "excluded_because"]] == "").all(axis=None)
     assert images["sha256"][1] == pixel_sha256(read_grey(tmp_path / "scans" / "us-0.jpg"))
-
-
-def _fingerprint(folder):
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
-
-
-@pytest.mark.parametrize("write", [write_busbra_phantoms, write_busuclm_phantoms])
-def test_phantoms_are_the_same_again_and_reused_when_complete(tmp_path, write):
-    counts = {"benign": 2, "malignant": 2}
-    first = write(tmp_path / "a", counts, seed=1)
-    written = _fingerprint(first)
-    assert _fingerprint(write(tmp_path / "b", counts, seed=1)) == written
-    times = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
-    assert write(first, counts, seed=1) == first
-    assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == times
-    next(first.glob("*/*.png")).unlink()
-    assert _fingerprint(write(first, counts, seed=1)) == written
-    changed = _fingerprint(write(first, counts, seed=2))
-    assert changed.keys() == written.keys()
-    assert not set(changed.values()) & set(written.values())
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"a", "b"}
-
-
-def test_phantoms_never_replace_what_is_not_theirs(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(StudyError, match="holds files that are no phantoms"):
-        write_busbra_phantoms(tmp_path, BUSBRA_COUNTS, seed=1)
-    assert (tmp_path / "thesis.txt").read_text() == "mine"
-    with pytest.raises(StudyError, match="busbra has no class 'normal'"):
-        write_busbra_phantoms(tmp_path / "new", {"normal": 1}, seed=1)
-    for counts in ({"benign": -1}, {"benign": 0}, {}):
-        with pytest.raises(StudyError, match="must be positive"):
-            write_busuclm_phantoms(tmp_path / "new", counts, seed=1)

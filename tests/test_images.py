@@ -1,6 +1,7 @@
 import io
 import multiprocessing
 import resource
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,16 +11,8 @@ from PIL import Image
 from small_busi import encode, texture
 
 from busi_utils import workspace
-from busi_utils.audit import images
-from busi_utils.audit.images import (
-    letterbox,
-    load_masks,
-    load_pixels,
-    pixel_sha256,
-    read_grey,
-    read_mask,
-    squeeze,
-)
+from busi_utils.audit.images import letterbox, pixel_sha256, read_grey, read_mask, squeeze
+from busi_utils.audit.pixels import load_masks, load_pixels
 from busi_utils.errors import StudyError
 
 
@@ -165,7 +158,7 @@ def test_a_changed_mask_is_read_again(files, tmp_path):
 def test_cache_is_used_without_the_files(files):
     expected = load_pixels(files, 32).copy()
     for path in files["path"]:
-        images.Path(path).unlink()
+        Path(path).unlink()
     np.testing.assert_array_equal(load_pixels(files, 32), expected)
 
 

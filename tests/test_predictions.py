@@ -57,14 +57,15 @@ def test_every_image_once_per_seed_in_the_order_of_the_folds_file(study):
     np.testing.assert_array_equal(whole.p[1], expected)
 
 
-def test_tidy_frames_and_the_seed_ensemble(study):
+def test_the_seed_ensemble_is_the_mean_of_the_files(study):
     workspace, _ = study
-    whole = out_of_fold(workspace, *CELL)
-    tidy = whole.per_seed()
-    assert list(tidy.columns) == ["image_id", "label", "group", "fold", *COLUMNS[2:], "seed"]
-    assert len(tidy) == 60
+    per_image = out_of_fold(workspace, *CELL).per_image()
+    assert list(per_image.columns) == ["image_id", "label", "group", "fold", *COLUMNS[2:]]
+    per_image = per_image.set_index("image_id")
+    files = [pd.read_csv(cell_file(workspace, seed, k)) for seed in (0, 3) for k in range(5)]
+    tidy = pd.concat(files)
+    assert len(tidy) == 2 * len(per_image) == 60
     mean = tidy.groupby("image_id")[COLUMNS[2:]].mean()
-    per_image = whole.per_image().set_index("image_id")
     np.testing.assert_allclose(per_image[COLUMNS[2:]], mean.loc[per_image.index], atol=1e-12)
 
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from metric_intervals import bootstrap_metrics
 from test_metrics import predictions
 
-from busi_utils.stats.bootstrap import bootstrap_metrics, resampled_weights
+from busi_utils.stats.bootstrap import resampled_weights
 from busi_utils.stats.calibration import risk_coverage
 from busi_utils.stats.resampling import (
     as_line,

@@ -168,12 +168,12 @@ def test_ctrl_c_ends_with_a_sentence_and_leaves_no_kernel(tmp_path):
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "nb"), str(tmp_path / "out")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        for _ in range(600):
+        for _ in range(3000):  # patient, as machines may be busy
             if mark.exists() and mark.read_text():
                 break
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     finally:
         process.kill()
     assert process.returncode == 130

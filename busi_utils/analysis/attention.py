@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from busi_utils.audit.images import load_masks
+from busi_utils.audit.pixels import load_masks
 from busi_utils.models import backbone_of
 from busi_utils.recipes import recipe_of
 from busi_utils.stats.metrics import encode

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from busi_utils.training.heads import Network
 
 
-SEVERITIES = (1, 2, 3, 4, 5)
-
-
 @dataclass(frozen=True)
 class Corruption:
     """One kind of damage.

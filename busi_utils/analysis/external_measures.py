@@ -25,7 +25,6 @@ from busi_utils.study.predictions import PROBABILITIES, read_prediction_file
 from busi_utils.study.study import Study
 
 RULES = ("lesions", "as_given")
-RULE_LABELS = {"lesions": "malignant against benign", "as_given": "malignant as given"}
 SPECIFICITY = 0.9
 FEWEST_A_SIDE = 10  # images of a class below which an interval would say nothing
 _BENIGN = CLASSES.index("benign")

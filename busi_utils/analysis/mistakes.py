@@ -117,7 +117,7 @@ def described(found: OutOfFold, manifest: pd.DataFrame, objections: pd.Series) -
     found : OutOfFold
         The predictions; gives the images and their order.
     manifest : pd.DataFrame
-        See `manifest.build_manifest`.
+        See `manifest.audit_sources`.
     objections : pd.Series
         Published objection to each image of the manifest, "" if none: the column of that name of
         `published.facts_of`.

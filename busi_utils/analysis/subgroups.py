@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from busi_utils import CLASSES
+from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.images import read_mask
-from busi_utils.audit.sources import class_root, masks_beside
+from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 from busi_utils.study.predictions import OutOfFold
@@ -32,7 +33,7 @@ def lesion_shapes(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> 
     Parameters
     ----------
     manifest : pd.DataFrame
-        See `manifest.build_manifest`.
+        See `manifest.audit_sources`.
     sources : mapping of str to path
         The sources it was built from.
 
@@ -115,7 +116,7 @@ def subgroup_tables(
     ----------
     found : OutOfFold
     manifest : pd.DataFrame
-        See `manifest.build_manifest`.
+        See `manifest.audit_sources`.
     shapes : pd.DataFrame
         See `lesion_shapes`.
     seed, n_replicates : int

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.folds import COLUMNS
 from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.audit.manifest import preferred
 from busi_utils.audit.published import facts_of
-from busi_utils.audit.sources import class_root, masks_beside
+from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
 
 COHORTS = ("clean", "grouped", "raw", "raw_with_masks", "pawlowska", "curated450")
@@ -36,7 +37,7 @@ def build_cohorts(
     Parameters
     ----------
     manifest : pd.DataFrame
-        See `manifest.build_manifest`.
+        See `manifest.audit_sources`.
     sources : mapping of str to path
         The sources it was built from (masks are listed there).
 

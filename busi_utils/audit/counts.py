@@ -11,9 +11,10 @@ from PIL import Image
 from statsmodels.stats.proportion import proportion_confint
 
 from busi_utils import CLASSES
+from busi_utils.audit.class_folders import class_folders
 from busi_utils.audit.manifest import CROSS_CLASS
 from busi_utils.audit.published import facts_of
-from busi_utils.audit.sources import class_folders, masks_beside
+from busi_utils.audit.sources import masks_beside
 
 
 def count_table(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -17,9 +17,10 @@ import pooch
 from filelock import FileLock
 from requests.exceptions import RequestException
 
+from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.audit.published import read_published
-from busi_utils.audit.sources import class_root, find_images
+from busi_utils.audit.sources import find_images
 from busi_utils.errors import StudyError
 
 PAGE = "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset"

@@ -23,7 +23,6 @@ from sklearn.neighbors import NearestNeighbors
 from busi_utils.audit.images import pixel_sha256
 from busi_utils.audit.sift import Alignment, Features, align, describe, working_frame
 
-KINDS = ("exact", "near", "cropped")
 _COLUMNS = ["i", "j", "kind", "score"]
 _NEIGHBOURS = 12  # candidates per image; groups larger than this are joined transitively
 _FEWEST_INLIERS = 12

@@ -74,13 +74,6 @@ def duplicates_path(dataset: str, workspace: Workspace) -> Path:
     return workspace.results / f"duplicates_{dataset}.csv"
 
 
-def build_manifest(
-    sources: Mapping[str, str | Path], dataset: str, workspace: Workspace
-) -> pd.DataFrame:
-    """Build the manifest of a data set; see `audit_sources`. Nothing is written."""
-    return audit_sources(sources, dataset, workspace).manifest
-
-
 def audit_sources(sources: Mapping[str, str | Path], dataset: str, workspace: Workspace) -> Audit:
     """Read every image and mask, find duplicates and burnt-in marks, and decide on exclusions.
 

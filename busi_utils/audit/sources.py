@@ -14,12 +14,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from busi_utils import CLASSES
+from busi_utils.audit.class_folders import class_folders, subfolders
 from busi_utils.errors import StudyError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _MASK = re.compile(r"(?P<image>.+?)[ _-]mask([ _-]*\(?\d+\)?)?", re.IGNORECASE)
 _LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are hidden files
-_DEPTH = 3  # the archives wrap the class folders in one folder, some mirrors in two
 _SHOWN = 20  # problems listed by name in one message
 
 
@@ -119,60 +119,6 @@ def raise_problems(problems: list[str]) -> None:
     )
 
 
-def class_folders(folder: Path) -> dict[str, Path]:
-    """Return the class folders below ``folder``, descending through wrapper folders.
-
-    Archives and mirrors wrap the class folders once or twice
-    (``Dataset_BUSI_with_GT/Dataset_BUSI_with_GT/benign``): the shallowest folder that holds any of
-    them counts.
-
-    Returns
-    -------
-    dict
-        Label to folder, for the labels found (letter case is ignored).
-
-    Raises
-    ------
-    StudyError
-        If no folder, or more than one at the same depth, holds class folders.
-    """
-    level = [folder]
-    for _ in range(_DEPTH):
-        holders = [(place, found) for place in level if (found := _classes_in(place))]
-        if len(holders) > 1:
-            names = ", ".join(str(place) for place, _ in holders)
-            raise StudyError(f"Several folders hold class folders ({names}): name one of them.")
-        if holders:
-            return holders[0][1]
-        level = [child for place in level for child in _subfolders(place)]
-    inside = ", ".join(child.name for child in _subfolders(folder)) or "no folder"
-    raise StudyError(
-        f"{folder} holds none of the class folders {', '.join(CLASSES)} (found: {inside}): "
-        "name the folder that contains them."
-    )
-
-
-def class_root(folder: str | Path) -> Path:
-    """Return the folder that holds the class folders: paths in a manifest are relative to it.
-
-    Raises
-    ------
-    StudyError
-        If ``folder`` does not exist, or see `class_folders`.
-    """
-    if not Path(folder).is_dir():
-        raise StudyError(f"The data folder {folder} does not exist: correct the path.")
-    return next(iter(class_folders(Path(folder)).values())).parent
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _classes_in(folder: Path) -> dict[str, Path]:
-    return {p.name.lower(): p for p in _subfolders(folder) if p.name.lower() in CLASSES}
-
-
 def _find_source(
     name: str, folder: Path, *, reference: bool
 ) -> tuple[list[SourceImage], list[str]]:
@@ -202,7 +148,7 @@ def _find_source(
 
 
 def _missing_class(name: str, label: str, root: Path) -> str:
-    inside = [child.name for child in _subfolders(root)]
+    inside = [child.name for child in subfolders(root)]
     others = [other for other in inside if other.lower() not in CLASSES]
     close = get_close_matches(label, [other.lower() for other in others], n=1)
     meant = next((other for other in others if close and other.lower() == close[0]), None)
@@ -226,7 +172,7 @@ def _scan_class(
         if not is_image_file(path)
     ]
     problems += [
-        f"{inner} is a folder inside a class; move its images up" for inner in _subfolders(folder)
+        f"{inner} is a folder inside a class; move its images up" for inner in subfolders(folder)
     ]
     masks = masks_beside(folder)
     plain = [path for path in files if is_image_file(path) and image_stem_of_mask(path) is None]

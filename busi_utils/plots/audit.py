@@ -13,9 +13,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from busi_utils import CLASSES
+from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.images import read_grey
 from busi_utils.audit.marks import annotation_mask
-from busi_utils.audit.sources import class_root
 from busi_utils.plots.theme import CLASS_COLOURS, CLASS_LINES, PRINT_WIDTH
 
 _HATCHES = {"normal": "....", "benign": "", "malignant": "////"}

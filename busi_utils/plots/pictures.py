@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from busi_utils.analysis.attention_measures import LABELS, hits_and_misses, maps_for
-from busi_utils.audit.images import load_masks, load_pixels
+from busi_utils.audit.pixels import load_masks, load_pixels
 from busi_utils.plots.theme import PRINT_WIDTH
 from busi_utils.study.study import Study
 

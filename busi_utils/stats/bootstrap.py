@@ -180,52 +180,6 @@ def bootstrap_p(differences: pd.Series) -> float:
     return min(1.0, 2 * (tail + 1) / (len(drawn) + 1))
 
 
-def bootstrap_metrics(
-    y: np.ndarray,
-    p: np.ndarray,
-    groups: np.ndarray,
-    seed: int,
-    n_replicates: int = 10_000,
-    flagged: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """All metrics of one model with 95 % percentile intervals from a cluster bootstrap.
-
-    Parameters are those of `bootstrap_replicates` for a single model.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``metric, value, low, high``.
-
-    References
-    ----------
-    Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
-    """
-    verdicts = None if flagged is None else {"": flagged}
-    replicates = bootstrap_replicates(y, {"": p}, groups, seed, n_replicates, verdicts)
-    return percentile_intervals(replicates[""])
-
-
-def bootstrap_models(
-    y: np.ndarray,
-    models: Mapping[str, np.ndarray],
-    groups: np.ndarray,
-    seed: int,
-    n_replicates: int = 10_000,
-    flagged: Mapping[str, np.ndarray] | None = None,
-) -> pd.DataFrame:
-    """`bootstrap_metrics` of several models on the same images, with the same resamples.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``model, metric, value, low, high``.
-    """
-    replicates = bootstrap_replicates(y, models, groups, seed, n_replicates, flagged)
-    tables = {name: percentile_intervals(frame) for name, frame in replicates.items()}
-    return pd.concat(tables, names=["model"]).reset_index(level="model").reset_index(drop=True)
-
-
 def bootstrap_difference(
     y: np.ndarray,
     p_a: np.ndarray,

@@ -117,11 +117,6 @@ def risk_coverage(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"coverage": answered / len(y), "risk": risk, "confidence": confidence})
 
 
-def aurc(y: np.ndarray, p: np.ndarray) -> float:
-    """Area under the risk-coverage curve: mean risk over the n coverages (lower is better)."""
-    return float(risk_coverage(y, p)["risk"].mean())
-
-
 def decision_curve(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray) -> pd.DataFrame:
     r"""Net benefit of acting on "malignant" at each threshold probability.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from busi_utils.audit.cohorts import cohort_files
 from busi_utils.audit.folds import share_of_groups
-from busi_utils.audit.images import load_pixels
+from busi_utils.audit.pixels import load_pixels
 from busi_utils.recipes import CHANGES, LOGISTIC, REFERENCE, SHARES
 from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import Cell, grid, prediction_table, save_cell

@@ -32,7 +32,7 @@ class OutOfFold:
     seeds : tuple of int
     p : numpy.ndarray
         Shape (seeds, n, 3), probabilities in the order of ``CLASSES``. Given as it is to
-        `bootstrap.bootstrap_metrics`, the metrics of the seeds are averaged.
+        `bootstrap.bootstrap_replicates`, the metrics of the seeds are averaged.
     """
 
     images: pd.DataFrame
@@ -59,17 +59,10 @@ class OutOfFold:
         """Whether each seed gets each image right, (seeds, n) bool."""
         return self.p.argmax(axis=-1) == self.y
 
-    def per_seed(self) -> pd.DataFrame:
-        """Tidy frame: one row per seed and image, with its group, fold and probabilities."""
-        frames = [self._frame(p).assign(seed=s) for s, p in zip(self.seeds, self.p, strict=True)]
-        return pd.concat(frames, ignore_index=True)
-
     def per_image(self) -> pd.DataFrame:
         """Tidy frame of the seed ensemble: one row per image."""
-        return self._frame(self.ensemble)
-
-    def _frame(self, p: np.ndarray) -> pd.DataFrame:
-        return self.images.assign(**{name: p[:, c] for c, name in enumerate(PROBABILITIES)})
+        columns = {name: self.ensemble[:, c] for c, name in enumerate(PROBABILITIES)}
+        return self.images.assign(**columns)
 
 
 def predictions_folder(

@@ -19,7 +19,7 @@ import tensorflow as tf
 from filelock import FileLock
 
 from busi_utils import workspace
-from busi_utils.audit.images import load_masks, load_pixels
+from busi_utils.audit.pixels import load_masks, load_pixels
 from busi_utils.models import to_input
 from busi_utils.recipes import Recipe
 from busi_utils.training.augment import make_view

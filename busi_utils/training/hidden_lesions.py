@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from busi_utils.audit.images import Fit, load_masks, load_pixels
+from busi_utils.audit.pixels import Fit, load_masks, load_pixels
 
 INPAINTED = "marks_inpainted"
 _MARGIN = 0.1  # of the lesion's longer side, around the square that hides it
@@ -64,7 +64,7 @@ def changed(files: pd.DataFrame, name: str, size: int, fit: Fit, seed: int) -> n
     Parameters
     ----------
     files : pd.DataFrame
-        See `images.load_pixels`.
+        See `pixels.load_pixels`.
     name : str
         `INPAINTED` or a name in `SHORTCUTS`.
     size : int

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from busi_utils.audit.images import load_pixels
+from busi_utils.audit.pixels import load_pixels
 from busi_utils.models import RAW, UNIT, Backbone, to_input
 from busi_utils.recipes import Recipe
 
@@ -23,7 +23,7 @@ def wanted_range(entry: Backbone, recipe: Recipe) -> str:
 
 
 def prepared(files: pd.DataFrame, recipe: Recipe, size: int) -> np.ndarray:
-    """Return images as a recipe wants them, uint8 (n, size, size); see `images.load_pixels`."""
+    """Return images as a recipe wants them, uint8 (n, size, size); see `pixels.load_pixels`."""
     return load_pixels(files, recipe.image_size or size, recipe.fit, recipe.marks)
 
 
