@@ -108,6 +108,20 @@ def folder_from(value: str, variable: str, what: str) -> Path:
     return path
 
 
+Stamp = tuple[Path, int, int, int]
+
+
+def stamp(path: Path) -> Stamp:
+    """Return a file's path and what changes with its content: the key of a cache of what it holds.
+
+    An absent file has zeros, so that whoever reads it can say what is missing.
+    """
+    if not path.exists():
+        return path, 0, 0, 0
+    found = path.stat()
+    return path, found.st_ino, found.st_mtime_ns, found.st_size
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that replaces it when the block ends well.

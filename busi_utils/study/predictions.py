@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from busi_utils import CLASSES
 from busi_utils.audit.folds import read_folds
 from busi_utils.errors import StudyError
 from busi_utils.stats.metrics import SUM_TOLERANCE, encode
-from busi_utils.workspace import Workspace
+from busi_utils.workspace import Stamp, Workspace, stamp
 
 PROBABILITIES = [f"p_{name}" for name in CLASSES]
 COLUMNS = ["image_id", "label", *PROBABILITIES]
@@ -161,11 +162,27 @@ def out_of_fold(
     if missing:
         names = ", ".join(missing)
         raise StudyError(f"In {folder} these folds are missing: {names}; run the study for them.")
-    p = np.empty((len(chosen), len(images), len(CLASSES)))
-    for (seed, fold), path in wanted.items():
+    folds_file = stamp(workspace.folds(dataset, cohort))
+    files = tuple((place, stamp(path)) for place, path in wanted.items())
+    return _together(workspace, dataset, cohort, chosen, folds_file, files)
+
+
+@lru_cache(maxsize=256)  # tables of one notebook share most of their rows; changed files are reread
+def _together(
+    workspace: Workspace,
+    dataset: str,
+    cohort: str,
+    seeds: tuple[int, ...],
+    folds_file: Stamp,
+    files: tuple[tuple[tuple[int, int], Stamp], ...],
+) -> OutOfFold:
+    images = read_folds(dataset, cohort, workspace)
+    p = np.empty((len(seeds), len(images), len(CLASSES)))
+    for (seed, fold), (path, *_) in files:
         rows = np.flatnonzero(images["fold"] == fold)
-        p[chosen.index(seed), rows] = _matched(path, images.iloc[rows])
-    return OutOfFold(images, chosen, p)
+        p[seeds.index(seed), rows] = _matched(path, images.iloc[rows])
+    p.flags.writeable = False  # shared by all who ask
+    return OutOfFold(images, seeds, p)
 
 
 def _folds(images: pd.DataFrame) -> list[int]:

@@ -20,7 +20,7 @@ from busi_utils.errors import StudyError
 from busi_utils.models import Backbone
 from busi_utils.recipes import ONE_TRAINING, Recipe, recipe_of
 from busi_utils.study.cells import Cell, config_hash, images_text, is_done
-from busi_utils.workspace import Workspace
+from busi_utils.workspace import Stamp, Workspace, stamp
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import; reading results does not need it
     from busi_utils.training.weights import InitialWeights
@@ -71,7 +71,15 @@ class Study:
         return config_hash(cell, self._images_text(cell.cohort), self.size)
 
     def _images_text(self, cohort: str) -> str:
-        return images_text(self.folds(cohort), self.manifest)
+        file = stamp(self.workspace.folds(self.dataset, cohort))
+        if file not in self._texts:
+            self._texts[file] = images_text(self.folds(cohort), self.manifest)
+        return self._texts[file]
+
+    @cached_property
+    def _texts(self) -> dict[Stamp, str]:
+        """Every record of a cohort is compared with its text; a changed folds file is reread."""
+        return {}
 
     def require_images(self, cell: Cell) -> None:
         """Stop if a cell is to be computed and no images were named."""
