@@ -158,7 +158,8 @@ CHANGES = {
         "outline_only",
     )
 }
-BALANCED, ENSEMBLE = "-balanced", "-ensemble"  # endings of rows derived from others: `derived`
+# Endings of rows derived from others: `postprocessing`.
+BALANCED, ENSEMBLE, MEAN = "-balanced", "-ensemble", "-mean"
 
 _LABELS = {
     "original": "as written",
@@ -188,7 +189,11 @@ _LABELS = {
     "scratch": "from random weights, 64 px",
 }
 
-_DERIVED = {BALANCED: ", corrected for class shares", ENSEMBLE: ", corrected, mean of its seeds"}
+_DERIVED = {
+    BALANCED: ", corrected for class shares",
+    ENSEMBLE: ", corrected, mean of its seeds",
+    MEAN: ", equal mean",
+}
 _FIELDS = {
     "init": "start",
     "cut": "frozen",
@@ -251,7 +256,7 @@ def recipe_of(name: str) -> Recipe:
 
 def settings_of(name: str) -> dict[str, Any]:
     """Return what a name in a cell stands for, as far as it differs from the defaults."""
-    name = name.removesuffix(BALANCED).removesuffix(ENSEMBLE)
+    name = name.removesuffix(BALANCED).removesuffix(ENSEMBLE).removesuffix(MEAN)
     return {} if name in (REFERENCE, *SHARES, *CHANGES) else recipe_of(name).changes()
 
 

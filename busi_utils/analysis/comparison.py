@@ -18,6 +18,7 @@ from busi_utils.study.chosen_on_validation import (
     has_validation,
     sensitivity_at_validated_threshold,
 )
+from busi_utils.study.postprocessing import MEANS
 from busi_utils.study.rows import Row, difference, read_row, row_replicates, summarise
 from busi_utils.study.study import Study
 
@@ -33,11 +34,12 @@ METRICS = (
     "brier",
     "ece",
 )
+_TITLES = TITLES | {f"mean_of_{n}": f"Mean of {n} networks" for n in MEANS.values()}
 
 
 def title_of(model: str) -> str:
-    """Return the name of a network or reference in tables and figures."""
-    return MODELS[model].title if model in MODELS else TITLES[model]
+    """Return the name of a network, reference or mean of networks in tables and figures."""
+    return MODELS[model].title if model in MODELS else _TITLES[model]
 
 
 def with_titles(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from busi_utils.analysis.reported import (
     REPORTED_TRAIN,
     malignant_roc,
 )
-from busi_utils.plots.theme import PALETTE, PRINT_WIDTH
+from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH
 from busi_utils.recipes import label_of
 from busi_utils.study.predictions import OutOfFold
 from busi_utils.study.rows import confusion
@@ -59,7 +59,7 @@ def learning_curves(curves: pd.DataFrame) -> Figure:
     return fig
 
 
-def changes(table: pd.DataFrame, tuned: Sequence[str]) -> Figure:
+def changes(table: pd.DataFrame, tuned: Sequence[str], ceiling: float) -> Figure:
     """Draw the accuracy of every way to train the network, with the reported one behind.
 
     Parameters
@@ -68,6 +68,8 @@ def changes(table: pd.DataFrame, tuned: Sequence[str]) -> Figure:
         See `summaries.summarise`, sorted from the lowest row to the highest.
     tuned : sequence of str
         Recipes drawn as tuned.
+    ceiling : float
+        The accuracy that the labels allow, see `ceiling.label_ceiling`.
     """
     colours = {"original": _BLUE} | dict.fromkeys(tuned, _GREEN)
     fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 1.3 + 0.27 * len(table)))
@@ -85,6 +87,9 @@ def changes(table: pd.DataFrame, tuned: Sequence[str]) -> Figure:
     words = f"reported {100 * REPORTED_TEST:.0f} %"
     behind = {"facecolor": "0.9", "edgecolor": "none", "pad": 1}
     ax.text(REPORTED_TEST, len(table) - 0.35, words, ha="center", fontsize=8, bbox=behind)
+    ax.axvline(ceiling, color="0.4", lw=0.8, ls=":", zorder=0)
+    words = f"{CEILING} {100 * ceiling:.1f} % "
+    ax.text(ceiling, len(table) - 0.35, words, ha="right", fontsize=8)
     marks = [plt.Line2D([], [], color="k", marker="o"), plt.Line2D([], [], color="k", **bar)]
     words = ["out of fold, 95 % interval", "on its training images, inference mode"]
     fig.legend(marks, words, loc="outside lower center", ncols=2)

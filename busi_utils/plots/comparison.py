@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,8 +13,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from busi_utils.analysis.comparison import NETWORK, title_of
 from busi_utils.models import MODELS
-from busi_utils.plots.theme import PALETTE, PRINT_WIDTH, model_style
-from busi_utils.recipes import label_of
+from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH, model_style
+from busi_utils.recipes import MEAN, label_of
 
 _MARKERS = ("o", "s", "D", "^", "v")
 
@@ -25,13 +25,15 @@ def forest(table: pd.DataFrame, recipes: Sequence[str], metric: str) -> Figure:
     Parameters
     ----------
     table : pd.DataFrame
-        See `summaries.summarise`; rows of other recipes are left out.
+        See `summaries.summarise`; rows of other recipes are left out. A mean of networks is drawn
+        as what its members were trained by.
     recipes : sequence of str
         In the order of the legend.
     metric : str
         Column to draw, with its interval.
     """
-    rows = table[table["recipe"].isin(recipes)]
+    rows = table.assign(recipe=table["recipe"].str.replace(MEAN, ""))
+    rows = rows[rows["recipe"].isin(recipes)]
     best = rows.groupby("model")[metric].max().sort_values(kind="stable")
     fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 0.9 + 0.4 * len(best)))
     offsets = np.linspace(0.26, -0.26, len(recipes)) if len(recipes) > 1 else [0.0]
@@ -181,4 +183,36 @@ def learning_curves(curve: pd.DataFrame, metric: str, model: str) -> Figure:
     ax.minorticks_off()
     ax.set(xlabel="groups of images learnt from", ylabel=metric.replace("_", " "))
     fig.legend(loc="outside lower center", ncols=3)
+    return fig
+
+
+def members(curve: pd.DataFrame, ceiling: float, aims: Mapping[str, float]) -> Figure:
+    """Draw accuracy and balanced accuracy of means of networks against their number.
+
+    Parameters
+    ----------
+    curve : pd.DataFrame
+        ``members`` (how many), ``metric``, and over all choices of so many ``mean, least, most``.
+    ceiling : float
+        See `ceiling.label_ceiling`; drawn with the accuracy.
+    aims : mapping of str to float
+        Drawn with the balanced accuracy.
+    """
+    fig, axes = plt.subplots(1, 2, sharey=True, figsize=(PRINT_WIDTH, 2.5))
+    panels = {
+        "accuracy": ("plain mean", {CEILING: ceiling}),
+        "balanced_accuracy": ("mean, corrected by half", aims),
+    }
+    for ax, (metric, (title, lines)) in zip(axes, panels.items(), strict=True):
+        part = curve[curve["metric"] == metric]
+        ax.fill_between(part["members"], part["least"], part["most"], color="0.88", lw=0)
+        ax.plot(part["members"], part["mean"], "o-", color=PALETTE[0])
+        for words, value in lines.items():
+            ax.axhline(value, color="0.4", lw=0.8, ls=":")
+            at = {"transform": ax.get_yaxis_transform(), "fontsize": 8}
+            ax.text(0.02, value, f"{words} {100 * value:.3g} %", ha="left", va="bottom", **at)
+        ax.set_title(title, fontsize=9)
+        ax.set(xlabel="networks averaged", ylabel=metric.replace("_", " "))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].margins(y=0.08)
     return fig

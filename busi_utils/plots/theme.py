@@ -23,6 +23,8 @@ PRINT_WIDTH = 6.3
 RASTER_DPI = 200
 MIN_POINTS = 8.0
 """Smallest type that may appear in print, in points."""
+CEILING = "ceiling"
+"""Word on the line of the accuracy that the labels allow."""
 STAMP = "synthetic phantoms – no patient data"
 _STRIP = 0.25  # inches above the figure that hold the stamp
 _HASHED_ID = re.compile(r'\bid="(\w*?)([0-9a-f]{10})"')

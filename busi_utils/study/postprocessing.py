@@ -1,18 +1,21 @@
-"""Rows derived from trained ones without training: corrected for class shares, averaged over seeds.
+"""Rows derived from trained ones without training: corrected for class shares, averaged.
 
 Whatever is chosen here is chosen on the inner validation images of each fold.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from busi_utils import CLASSES
 from busi_utils.audit.folds import FOLDS
-from busi_utils.recipes import BALANCED, ENSEMBLE
+from busi_utils.errors import StudyError
+from busi_utils.recipes import BALANCED, ENSEMBLE, MEAN
 from busi_utils.stats.calibration import SMALLEST
 from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import Cell, grid, prediction_table, read_record, save_cell
@@ -20,6 +23,8 @@ from busi_utils.study.predictions import PROBABILITIES, read_prediction_file
 from busi_utils.study.study import Study
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MEANS = dict(enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight"), start=1))
+"""Number of networks to the word that names their mean, for instance ``mean_of_six``."""
 
 
 def corrected(p: np.ndarray, shares: np.ndarray, strength: float) -> np.ndarray:
@@ -79,8 +84,78 @@ def derive_rows(study: Study, cohort: str, model: str, recipe: str, seeds: tuple
             _save(study, cell, sources, table, None)
 
 
-def _balanced(study: Study, source: Cell) -> pd.DataFrame:
-    """Write the balanced cell of a trained one; return its test predictions."""
+def derive_mean(study: Study, cohort: str, models: Sequence[str], recipe: str, seed: int) -> str:
+    """Write the equal mean of several networks, plain and corrected for class shares.
+
+    Networks of one seed share their inner validation images, so their mean has predictions on
+    these too, and what is chosen for it is chosen as for one network.
+
+    Parameters
+    ----------
+    study : Study
+        Holds the predictions on test and inner validation images.
+    cohort : str
+    models : sequence of str
+        The members, all with the same weight.
+    recipe : str
+        By which each was trained; the rows are named ``<recipe>-mean`` and
+        ``<recipe>-mean-balanced``.
+    seed : int
+        Of every member.
+
+    Returns
+    -------
+    str
+        The name under which the rows are filed in a model's place, such as ``mean_of_six``.
+
+    Raises
+    ------
+    StudyError
+        If a member's predictions are missing, or two members were not asked about the same images
+        or did not start alike.
+    """
+    if len(models) not in MEANS:
+        raise StudyError(f"A mean of {len(models)} networks has no name: give 1 to {len(MEANS)}.")
+    name = f"mean_of_{MEANS[len(models)]}"
+    for fold in range(FOLDS):
+        sources = grid(study.dataset, [cohort], models, [recipe], [seed], [fold])
+        for source in sources:
+            files = (source.predictions, source.validation, source.record)
+            if not all(file(study.workspace).is_file() for file in files):
+                raise StudyError(
+                    f"The mean of {len(models)} networks lacks {source}: run the study for it, or "
+                    f"leave {source.model} out of `tuned_models`."
+                )
+        if len({read_record(source, study.workspace)["init"] for source in sources}) > 1:
+            raise StudyError(f"The members of {name} started from different initialisations.")
+        test, validation = (
+            _mean_table([read_prediction_file(place(source)) for source in sources], name)
+            for place in (
+                lambda source: source.predictions(study.workspace),
+                lambda source: source.validation(study.workspace),
+            )
+        )
+        cell = replace(sources[0], model=name, recipe=recipe + MEAN)
+        _save(study, cell, sources, test, validation, members=list(models))
+        _balanced(study, cell, members=list(models))
+    return name
+
+
+def _mean_table(tables: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
+    """Return the mean of prediction tables of the same images, in the order of the first."""
+    first = tables[0]
+    aligned = [table.set_index("image_id").reindex(first["image_id"]) for table in tables]
+    if any(
+        len(table) != len(first) or list(one["label"]) != list(first["label"])
+        for table, one in zip(tables, aligned, strict=True)
+    ):
+        raise StudyError(f"The members of {name} were not asked about the same images.")
+    mean = np.mean([one[PROBABILITIES] for one in aligned], axis=0)
+    return prediction_table(first["image_id"], first["label"], mean)
+
+
+def _balanced(study: Study, source: Cell, **more: Any) -> pd.DataFrame:
+    """Write the balanced cell of another; return its test predictions."""
     folds = study.folds(source.cohort)
     learnt = encode(folds.loc[folds["fold"] != source.fold, "label"].to_numpy())
     shares = np.bincount(learnt, minlength=len(CLASSES)) / len(learnt)
@@ -94,7 +169,7 @@ def _balanced(study: Study, source: Cell) -> pd.DataFrame:
         return prediction_table(part["image_id"], part["label"], p)
 
     cell = replace(source, recipe=source.recipe + BALANCED)
-    _save(study, cell, [source], balanced(test), balanced(validation), strength=strength)
+    _save(study, cell, [source], balanced(test), balanced(validation), strength=strength, **more)
     return balanced(test)
 
 
@@ -104,7 +179,7 @@ def _save(
     sources: list[Cell],
     test: pd.DataFrame,
     validation: pd.DataFrame | None,
-    **chosen: float,
+    **chosen: Any,
 ) -> None:
     first = read_record(sources[0], study.workspace)
     record = asdict(cell) | {
