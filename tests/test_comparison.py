@@ -1,6 +1,7 @@
 """Notebook 03: derived rows, paired tests, trials, figures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from busi_utils import CLASSES
-from busi_utils.analysis import comparison, costs
+from busi_utils.analysis import comparison, costs, means
 from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
 from busi_utils.plots import comparison as comparison_figures
@@ -17,7 +18,13 @@ from busi_utils.stats.bootstrap import bootstrap_difference
 from busi_utils.stats.metrics import encode
 from busi_utils.stats.paired_tests import mcnemar_exact
 from busi_utils.study.cells import grid, prediction_table, save_cell
-from busi_utils.study.postprocessing import STRENGTHS, best_strength, corrected, derive_rows
+from busi_utils.study.postprocessing import (
+    STRENGTHS,
+    best_strength,
+    corrected,
+    derive_mean,
+    derive_rows,
+)
 from busi_utils.study.rows import read_row, summarise
 from busi_utils.study.study import Study
 from busi_utils.study.trials import best_trial, trials
@@ -102,6 +109,77 @@ def test_derived_rows_use_validation_only_and_average_seeds(study):
     derive_rows(study, "clean", "mobilenetv2", "tuned", (1,))
     assert json.loads(cell.record(study.workspace).read_text())["strength"] == record["strength"]
     assert sorted(test_file.read_bytes()) == sorted(before)
+
+
+def test_a_mean_of_networks_is_their_mean_and_is_corrected_as_one_network(study):
+    models = ["mobilenetv2", "xception"]
+    assert derive_mean(study, "clean", models, "tuned", 1) == "mean_of_two"
+    members = [read_row(study, ("clean", name, "tuned")).p[1] for name in models]
+    plain = read_row(study, ("clean", "mean_of_two", "tuned-mean"))
+    np.testing.assert_allclose(plain.p[0], np.mean(members, axis=0), atol=6e-7)
+    assert plain.seeds == (1,)
+    [cell] = grid("phantom", ["clean"], ["mean_of_two"], ["tuned-mean-balanced"], [1], [2])
+    record = json.loads(cell.record(study.workspace).read_text())
+    assert (record["init"], record["members"]) == ("imagenet", models)
+    assert record["derived_from"] == ["clean mean_of_two tuned-mean seed 1 fold 2"]
+    assert record["config_hash"] == study.config_hash(cell)
+    inner = pd.read_csv(replace(cell, recipe="tuned-mean").validation(study.workspace))
+    p = inner[["p_normal", "p_benign", "p_malignant"]].to_numpy()
+    assert record["strength"] == best_strength(encode(inner["label"].to_numpy()), p, SHARES)
+    rows = (plain.images["fold"] == 2).to_numpy()
+    fair = read_row(study, ("clean", "mean_of_two", "tuned-mean-balanced"))
+    expected = corrected(plain.p[0][rows], SHARES, record["strength"])
+    np.testing.assert_allclose(fair.p[0][rows], expected, atol=1e-5)
+    assert cell.validation(study.workspace).is_file()
+    assert comparison.title_of("mean_of_two") == "Mean of two networks"
+
+
+def test_a_mean_without_one_of_its_members_is_refused(study):
+    models = ["mobilenetv2", "xception"]
+    [cell] = grid("phantom", ["clean"], ["xception"], ["tuned"], [0], [3])
+    table = pd.read_csv(cell.validation(study.workspace))
+    write_csv(cell.validation(study.workspace), table.iloc[1:])
+    with pytest.raises(StudyError, match="not asked about the same images"):
+        derive_mean(study, "clean", models, "tuned", 0)
+    cell.validation(study.workspace).unlink()
+    with pytest.raises(StudyError) as told:
+        derive_mean(study, "clean", models, "tuned", 0)
+    assert str(told.value) == (
+        "The mean of 2 networks lacks clean xception tuned seed 0 fold 3: run the study for it, or "
+        "leave xception out of `tuned_models`."
+    )
+    with pytest.raises(StudyError, match="A mean of 0 networks has no name"):
+        derive_mean(study, "clean", [], "tuned", 0)
+
+
+def test_the_profile_of_a_row_holds_what_its_probabilities_are_worth(study):
+    derive_rows(study, "clean", "mobilenetv2", "tuned", (0, 1))
+    rows = [("clean", "mobilenetv2", recipe) for recipe in ("tuned", "tuned-ensemble")]
+    known = comparison.results(study, rows, 0, 50)
+    found = means.profile(study, known, comparison.at_threshold(study, rows, 0, 50), 0, 50)
+    pd.testing.assert_frame_equal(found[list(known)], known)
+    tuned, ensemble = found.iloc[0], found.iloc[1]
+    source = read_row(study, rows[0])
+    true = source.p[:, np.arange(N), source.y]
+    assert tuned["nll"] == pytest.approx(-np.log(true).mean(), abs=1e-8)
+    recalls = [tuned[f"recall_{name}"] for name in CLASSES]
+    assert np.mean(recalls) == pytest.approx(tuned["balanced_accuracy"])
+    sure = source.p.max(axis=2)
+    kept = np.argsort(-sure, axis=1)[:, : N * 4 // 5]
+    wrong = ~np.take_along_axis(source.right, kept, axis=1)
+    assert tuned["risk"] == pytest.approx(wrong.mean())
+    lacking = ["temperature", "nll_scaled", "sensitivity"]  # no inner validation images
+    assert ensemble[lacking].isna().all()
+    assert tuned[lacking].notna().all()
+
+
+def test_members_are_drawn_with_ceiling_and_aims():
+    curve = pd.DataFrame(
+        {"members": [1, 2, 1, 2], "metric": ["accuracy"] * 2 + ["balanced_accuracy"] * 2}
+    ).assign(mean=[0.8, 0.9, 0.7, 0.8], least=0.6, most=0.95)
+    fig = comparison_figures.members(curve, 0.97, {"aim": 0.88})
+    words = [[text.get_text() for text in ax.texts] for ax in fig.axes]
+    assert words == [["ceiling 97 %"], ["aim 88 %"]]
 
 
 def test_pairs_are_tested_within_a_family(study):

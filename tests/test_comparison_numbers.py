@@ -148,6 +148,23 @@ def test_the_costs_name_two_networks_or_one():
 
 
 @pytest.mark.parametrize(
+    ("balanced", "steps", "words"),
+    [
+        ([0.8, 0.9], [0.07, 0.03], "Averaging networks helps, the second one most: over all"),
+        ([0.8, 0.9], [0.03, 0.07], "Averaging networks helps: over all"),
+        ([0.9, 0.8], [-0.1], "Averaging networks does not help: over all"),
+        ([0.9, 0.9], [], "With one tuned network there is no mean to take."),
+    ],
+)
+def test_the_members_figure_says_whether_averaging_helps(balanced, steps, words):
+    values = {"n": 3, "aims": {}, "accuracy": [0.8, 0.9], "balanced": balanced, "steps": steps}
+    finding, alt = caption("comparison_members", values)
+    assert finding.startswith(words)
+    assert "aims" not in finding
+    assert ("does not rise with every network" in alt) == (bool(steps) and min(steps) <= 0)
+
+
+@pytest.mark.parametrize(
     ("gains", "words"),
     [(3, "More data would help every"), (2, "help some networks"), (0, "would help is not shown")],
 )

@@ -45,6 +45,10 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     record_metrics("errors", {"external": external}, workspace)
     assert update_readme(workspace, readme)
     assert "AUC of 0.950 (95 % CI 0.930–0.970) at home and of 0.750" in readme.read_text()
+    for members, is_told in ((1, False), (3, True)):
+        record_metrics("comparison", {"mean": {"members": members, "plain": ROW}}, workspace)
+        update_readme(workspace, readme)
+        assert ("equal mean of 3 tuned networks" in readme.read_text()) == is_told
 
 
 def test_missing_markers_are_told(tmp_path):

@@ -17,6 +17,10 @@ def test_two_recipes_are_told_apart_in_words_wherever_they_differ():
 def test_a_derived_row_is_named_after_the_one_it_comes_from():
     assert recipes.label_of("tuned-balanced") == "tuned, corrected for class shares"
     assert recipes.label_of("tuned-ensemble") == "tuned, corrected, mean of its seeds"
+    assert (
+        recipes.label_of("tuned-mean-balanced") == "tuned, equal mean, corrected for class shares"
+    )
+    assert recipes.settings_of("tuned-mean-balanced") == recipes.settings_of("tuned")
     assert recipes.label_of("tuned-30_epochs-balanced") == (
         "tuned, 30 epochs, corrected for class shares"
     )

@@ -200,17 +200,17 @@ def members(curve: pd.DataFrame, ceiling: float, aims: Mapping[str, float]) -> F
     """
     fig, axes = plt.subplots(1, 2, sharey=True, figsize=(PRINT_WIDTH, 2.5))
     panels = {
-        "accuracy": ("plain mean", {CEILING: ceiling}),
-        "balanced_accuracy": ("mean, corrected by half", aims),
+        "accuracy": ("plain mean", {CEILING: ceiling}, "bottom"),
+        "balanced_accuracy": ("half corrected for class shares", aims, "top"),
     }
-    for ax, (metric, (title, lines)) in zip(axes, panels.items(), strict=True):
+    for ax, (metric, (title, lines, side)) in zip(axes, panels.items(), strict=True):
         part = curve[curve["metric"] == metric]
         ax.fill_between(part["members"], part["least"], part["most"], color="0.88", lw=0)
         ax.plot(part["members"], part["mean"], "o-", color=PALETTE[0])
         for words, value in lines.items():
             ax.axhline(value, color="0.4", lw=0.8, ls=":")
             at = {"transform": ax.get_yaxis_transform(), "fontsize": 8}
-            ax.text(0.02, value, f"{words} {100 * value:.3g} %", ha="left", va="bottom", **at)
+            ax.text(0.99, value, f"{words} {100 * value:.3g} %", ha="right", va=side, **at)
         ax.set_title(title, fontsize=9)
         ax.set(xlabel="networks averaged", ylabel=metric.replace("_", " "))
         ax.xaxis.get_major_locator().set_params(integer=True)
