@@ -177,7 +177,7 @@ def test_members_are_drawn_with_ceiling_and_aims():
     curve = pd.DataFrame(
         {"members": [1, 2, 1, 2], "metric": ["accuracy"] * 2 + ["balanced_accuracy"] * 2}
     ).assign(mean=[0.8, 0.9, 0.7, 0.8], least=0.6, most=0.95)
-    fig = comparison_figures.members(curve, 0.97, {"aim": 0.88})
+    fig = comparison_figures.members(curve, 0.97, [0.88])
     words = [[text.get_text() for text in ax.texts] for ax in fig.axes]
     assert words == [["ceiling 97 %"], ["aim 88 %"]]
 

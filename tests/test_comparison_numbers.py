@@ -157,7 +157,7 @@ def test_the_costs_name_two_networks_or_one():
     ],
 )
 def test_the_members_figure_says_whether_averaging_helps(balanced, steps, words):
-    values = {"n": 3, "aims": {}, "accuracy": [0.8, 0.9], "balanced": balanced, "steps": steps}
+    values = {"n": 3, "aims": [], "accuracy": [0.8, 0.9], "balanced": balanced, "steps": steps}
     finding, alt = caption("comparison_members", values)
     assert finding.startswith(words)
     assert "aims" not in finding

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -186,7 +186,7 @@ def learning_curves(curve: pd.DataFrame, metric: str, model: str) -> Figure:
     return fig
 
 
-def members(curve: pd.DataFrame, ceiling: float, aims: Mapping[str, float]) -> Figure:
+def members(curve: pd.DataFrame, ceiling: float, aims: Sequence[float]) -> Figure:
     """Draw accuracy and balanced accuracy of means of networks against their number.
 
     Parameters
@@ -195,19 +195,19 @@ def members(curve: pd.DataFrame, ceiling: float, aims: Mapping[str, float]) -> F
         ``members`` (how many), ``metric``, and over all choices of so many ``mean, least, most``.
     ceiling : float
         See `ceiling.label_ceiling`; drawn with the accuracy.
-    aims : mapping of str to float
+    aims : sequence of float
         Drawn with the balanced accuracy.
     """
     fig, axes = plt.subplots(1, 2, sharey=True, figsize=(PRINT_WIDTH, 2.5))
     panels = {
-        "accuracy": ("plain mean", {CEILING: ceiling}, "bottom"),
-        "balanced_accuracy": ("half corrected for class shares", aims, "top"),
+        "accuracy": ("plain mean", CEILING, [ceiling], "bottom"),
+        "balanced_accuracy": ("half corrected for class shares", "aim", aims, "top"),
     }
-    for ax, (metric, (title, lines, side)) in zip(axes, panels.items(), strict=True):
+    for ax, (metric, (title, words, values, side)) in zip(axes, panels.items(), strict=True):
         part = curve[curve["metric"] == metric]
         ax.fill_between(part["members"], part["least"], part["most"], color="0.88", lw=0)
         ax.plot(part["members"], part["mean"], "o-", color=PALETTE[0])
-        for words, value in lines.items():
+        for value in values:
             ax.axhline(value, color="0.4", lw=0.8, ls=":")
             at = {"transform": ax.get_yaxis_transform(), "fontsize": 8}
             ax.text(0.99, value, f"{words} {100 * value:.3g} %", ha="right", va=side, **at)
