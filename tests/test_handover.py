@@ -39,7 +39,7 @@ def test_columns_and_keys(tmp_path):
 
 
 def test_what_a_notebook_records_is_counted_in_its_source(tmp_path):
-    codes = ('page.save_figure(f, "a")\nkept_table("b")', 'page.record_verdict(\n    "C4", rule)')
+    codes = ('page.save_figure(f, "a")\nkept_table("b")', 'page.record_verdict(\n    "C4a", rule)')
     path = write_notebook(tmp_path / "07_new.ipynb", *codes)
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[0].source = "# 07 · Something new?\n\nText"
@@ -49,7 +49,7 @@ def test_what_a_notebook_records_is_counted_in_its_source(tmp_path):
         "title": "Something new?",
         "figures": 1,
         "tables": 1,
-        "claims": "C4",
+        "claims": "C4a",
     }
 
 

@@ -98,8 +98,8 @@ def test_floats_keep_twelve_digits_and_all_else_is_untouched(workspace):
 
 def test_verdicts_are_replaced_and_in_order_of_claim(workspace):
     record_verdict("C10", "future", "measured", "confirmed", workspace)
-    record_verdict("C2", "shallow", "depth 105 against 81", "unverifiable", workspace)
-    record_verdict("C2", "shallow", "depth 105 against 81", "refuted", workspace)
+    record_verdict("C2b", "shallow", "depth 105 against 81", "unverifiable", workspace)
+    record_verdict("C2b", "shallow", "depth 105 against 81", "refuted", workspace)
     table = read_verdicts(workspace)
     assert table["claim_id"].tolist() == ["C2", "C10"]
     assert table["verdict"].tolist() == ["refuted", "confirmed"]

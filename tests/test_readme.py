@@ -28,7 +28,7 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     readme.write_text(f"top\n{BEGIN}\nformer block\n{END}\nbottom\n")
     workspace = Workspace(tmp_path)
     record_metrics("baseline", NUMBERS, workspace)
-    record_verdict("C4", "size", "10 MB", "refuted", workspace)
+    record_verdict("C4a", "size", "10 MB", "refuted", workspace)
     assert update_readme(workspace, readme)
     text = readme.read_text()
     assert text.startswith(f"top\n{BEGIN}\n")
@@ -36,7 +36,7 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     assert "former block" not in text
     assert "| 75.1 % (95 % CI 71.0–79.0) |" in text
     assert "is worth −5.0 points (95 % CI −9.0 to −1.0)." in text
-    assert "- Of the original's claims 1 is refuted, 1 is unverifiable; the [report]" in text
+    assert "- Of the original's claims 1 is refuted, 3 are unverifiable; the [report]" in text
     assert "not yet examined" not in text
     assert "of another hospital" not in text
     assert not update_readme(workspace, readme)

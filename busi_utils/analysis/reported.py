@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
 from busi_utils.recipes import ORIGINAL, label_of
-from busi_utils.stats.paired_tests import wilson
+from busi_utils.stats.paired_tests import holm, wilson
 from busi_utils.study.cells import Cell
 from busi_utils.study.execution import run_alone
 from busi_utils.study.predictions import OutOfFold
@@ -148,7 +148,8 @@ def headline(
     # A random start contradicts what the original states; every other change is a reading of it.
     readings = single[single["init"] != "random"]
     fits = readings["train_accuracy"] >= rows.loc["original", "train_accuracy"] + 0.02
-    better = readings[fits & (readings["worth_low"] > 0)]
+    shown = holm(readings["worth_p"]) < 0.05
+    better = readings[fits & shown & (readings["worth_value"] > 0)]
     out: dict[str, Any] = {
         "reported": {
             "train": REPORTED_TRAIN,

@@ -1,4 +1,4 @@
-"""The claims of the original report, in its own words, and what became of each."""
+"""The claims of the original report, one statement a row, in its own words; what became of each."""
 
 from __future__ import annotations
 
@@ -22,29 +22,41 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("C1", "V.A", "Training Accuracy 65%, Testing Accuracy 70%"),
-    Claim("C2", "V", "Underfitting; shallow depth … Limited representational power"),
-    Claim("C3", "V.B, VI", "EfficientNetB3 was justified as the superior model for deployment"),
-    Claim("C4", "VI", "Small model size (3.4 MB)"),
-    Claim("C5", "VI", "Very fast inference … Suitable for mobile devices"),
+    Claim("C1a", "V.A", "Testing Accuracy … 70%"),
+    Claim("C1b", "V.A", "Training Accuracy … 65%"),
+    Claim("C2a", "V.A", "Underfitting"),
+    Claim("C2b", "V.A", "shallow depth"),
+    Claim("C2c", "V.B, VI", "Limited representational power … Cannot capture deep features"),
+    Claim("C2d", "VI", "Struggles with complex textures"),
+    Claim("C2e", "V.B", "[It] struggled due to … Small dataset size"),
+    Claim("C3a", "V.B, VI", "EfficientNetB3 was justified as the superior model"),
+    Claim("C3b", "III, V.B", "[MobileNetV2 is worse than the deeper] Xception"),
     Claim(
-        "C6",
-        "IV.B",
-        "Total images: 760; BUSI dataset + Kaggle + additional Bangladeshi images; Mask images "
-        "(+45.5%) removed",
+        "C3c", "III", "evaluated against Xception and EfficientNetB3 using the same dataset split"
     ),
-    Claim("C7", "V.B", "Preprocessing and dataset cleaning significantly affect accuracy"),
+    Claim("C4a", "VI", "3.4 MB"),
+    Claim("C4b", "VI", "Small model size"),
+    Claim("C5a", "V.B", "Lightweight models can run faster"),
+    Claim("C5b", "VI", "Very fast inference"),
+    Claim("C5c", "I, VI", "Suitable for mobile devices … web browsers"),
+    Claim("C6a", "IV.B", "Total images: 760"),
+    Claim("C6b", "IV.B", "Includes BUSI dataset + Kaggle + additional Bangladeshi images"),
+    Claim("C6c", "IV.B", "Mask images (+45.5%) removed"),
+    Claim("C7a", "V.B", "Preprocessing … significantly affect[s] accuracy"),
+    Claim("C7b", "V.B", "dataset cleaning significantly affect[s] accuracy"),
     Claim("C8", "II", "Breast ultrasound … achieved 85–92% accuracy in previous studies"),
-    Claim(
-        "C9",
-        "VII",
-        "Dataset quality heavily influences model success … More sophisticated CNNs are needed",
-    ),
-    Claim(
-        "C10",
-        "VIII",
-        "Attention layers, a MobileNetV2-Tiny, MobileNetV3 and V4, distillation [as improvements]",
-    ),
+    Claim("C9a", "VII", "Dataset quality heavily influences model success"),
+    Claim("C9b", "VII", "More sophisticated CNNs … are needed"),
+    Claim("C10a", "VIII", "feature extractor combined with attention layers"),
+    Claim("C10b", "VIII", "a MobileNetV2-Tiny variant for mobile offline diagnosis"),
+    Claim("C10c", "VIII", "Testing MobileNetV3 … for performance comparison"),
+    Claim("C10d", "VIII", "Testing … MobileNetV4 for performance comparison"),
+    Claim("C10e", "VIII", "knowledge distillation from EfficientNetB3 into MobileNetV2"),
+    Claim("C11", "II", "Transfer learning using ImageNet weights … improve[s] performance"),
+    Claim("C12a", "VI", "Noise and artifacts vary across hospitals"),
+    Claim("C12b", "VI", "Lesions have irregular boundaries"),
+    Claim("C13a", "VII", "lightweight CNNs can classify breast ultrasound images"),
+    Claim("C13b", "VII", "Lightweight models alone are not enough for medical-grade accuracy"),
 )
 
 
@@ -66,8 +78,10 @@ def judged(claim_id: str, evidence: str, verdict: str, dataset: str) -> tuple[st
 
 # Claims that no number can decide, with what a reader can check.
 UNVERIFIABLE = {
-    "C8": "The original names no study for this range. Published results stand, with their "
-    "protocols, in the section on the literature."
+    "C3c": "No figure for either network is printed, so there is nothing to compare.",
+    "C6b": "The local images are not to be had, and the BUSI of Kaggle is BUSI once more.",
+    "C8": "No study is named for this range. Such figures are published, under protocols that the "
+    "section on the literature lists.",
 }
 
 

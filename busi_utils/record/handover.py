@@ -146,5 +146,5 @@ def recorded_by(notebook: Path) -> dict[str, str | int]:
         "title": "".join(cells[0]["source"]).splitlines()[0].partition("·")[2].strip(),
         "figures": len(re.findall(r"\bsave_figure\(", code)),
         "tables": len(re.findall(r"\b(?:save|kept)_table\(", code)),
-        "claims": ", ".join(re.findall(r"record_verdict\(\s*\"(C\d+)\"", code)) or "–",
+        "claims": ", ".join(re.findall(r"record_verdict\(\s*\"(C\d+[a-z]?)\"", code)) or "–",
     }

@@ -137,7 +137,7 @@ def record_verdict(
     Parameters
     ----------
     claim_id : str
-        ``C1`` ... ``C10``, as numbered in the report.
+        ``C1a``, ``C8`` ..., as numbered in the report.
     claim : str
         The claim in the original's words, shortened.
     evidence : str
@@ -147,8 +147,8 @@ def record_verdict(
     workspace : Workspace
         Receives the row in ``report/tables/verdicts.csv``.
     """
-    if not re.fullmatch(r"C\d+", claim_id):
-        raise StudyError(f"Claim '{claim_id}' is not numbered like 'C1'.")
+    if not re.fullmatch(r"C\d+[a-z]?", claim_id):
+        raise StudyError(f"Claim '{claim_id}' is not numbered like 'C1' or 'C1a'.")
     if verdict not in VERDICTS:
         raise StudyError(f"Verdict '{verdict}' of {claim_id} is none of: {', '.join(VERDICTS)}.")
     if not claim.strip() or not evidence.strip():
@@ -156,9 +156,10 @@ def record_verdict(
     row = pd.DataFrame([[claim_id, claim, evidence, verdict]], columns=VERDICT_COLUMNS)
     with locked(workspace, "metrics"):
         former = read_verdicts(workspace)
-        table = pd.concat([former[former["claim_id"] != claim_id], row])
-        order = table["claim_id"].str[1:].astype(int).argsort(kind="stable")
-        write_csv(workspace.tables / "verdicts.csv", table.iloc[order])
+        table = pd.concat([former[former["claim_id"] != claim_id], row], ignore_index=True)
+        parts = table["claim_id"].str.extract(r"C(?P<number>\d+)(?P<letter>[a-z]?)")
+        order = parts.astype({"number": int}).sort_values(["number", "letter"], kind="stable").index
+        write_csv(workspace.tables / "verdicts.csv", table.loc[order])
 
 
 def read_verdicts(workspace: Workspace) -> pd.DataFrame:

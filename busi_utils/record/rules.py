@@ -1,7 +1,8 @@
 """The rules of the verdicts: pure functions of plain numbers, decided in sight of the reader.
 
 Each returns one of `numbers.VERDICTS`; the first paragraph of its docstring is the rule as the
-notebook and the report state it.
+notebook and the report state it. A difference is *shown* if its bootstrap p-value, adjusted by
+Holm's method for all differences that the rule looks at, is below 0.05.
 """
 
 from __future__ import annotations
@@ -11,64 +12,116 @@ from collections.abc import Mapping, Sequence
 _BY_HALVES = ("refuted", "partly confirmed", "confirmed")
 
 
-def account_of_data(
-    claimed_images: int,
-    images: Sequence[int],
-    claimed_per_cent: float,
-    per_cent: Sequence[float],
-) -> str:
-    """The total holds if some way of counting gives the claimed number of images; the share of
-    masks holds if some way of counting gives one that rounds to the claimed share (one decimal).
-    Both: confirmed, one: partly confirmed, none: refuted.
+def reported_test(difference: float, standard_error: float) -> str:
+    """Confirmed if ours, on the random split, differs from the reported figure by less than 1.96
+    standard errors of the difference; else refuted.
 
     Parameters
     ----------
-    claimed_images, claimed_per_cent : number
-        What the original says.
-    images, per_cent : sequence of numbers
-        The natural readings, one each.
+    difference, standard_error : float
+        Ours less the reported 70 %, and its standard error, as proportions.
     """
-    total = claimed_images in images
-    share = any(f"{value:.1f}" == f"{claimed_per_cent:.1f}" for value in per_cent)
-    return _BY_HALVES[total + share]
+    return "confirmed" if abs(difference) < 1.96 * standard_error else "refuted"
 
 
-def reported_accuracies(
-    test_difference: float, standard_error: float, train_distance: float
-) -> str:
-    """The test figure holds if ours, on the random split, differs from it by less than 1.96
-    standard errors; the training figure holds if ours, read either way, is within 5 points. Both
-    hold: confirmed, one: partly confirmed, none: refuted.
+def reported_training(frozen: float, whole: float) -> str:
+    """Confirmed if the recipe with a frozen base comes within 5 points of the reported training
+    accuracy, as a log prints it or in inference mode; partly confirmed if only the recipe with the
+    whole network trained does; else refuted.
 
     Parameters
     ----------
-    test_difference : float
-        Ours less the reported 70 %, as proportions.
-    standard_error : float
-        Of that difference: of a proportion of the assumed test images, and of ours, together.
-    train_distance : float
-        Distance from 65 %, as proportions, of the nearer of the two readings.
+    frozen, whole : float
+        Distance from 65 %, as proportions, of the nearer of the two ways of reading.
     """
-    holds = int(abs(test_difference) < 1.96 * standard_error) + int(train_distance <= 0.05)
-    return _BY_HALVES[holds]
+    return _BY_HALVES[2 if frozen <= 0.05 else int(whole <= 0.05)]
 
 
-def underfitting(better_fits: Sequence[str], best_train_accuracy: float) -> str:
-    """The recipe underfits if some single change raises training accuracy by 2 points or more, and
-    test accuracy with its whole interval; the network is able if some way of training fits 95 % of
-    the training images. Underfits, not able: confirmed; underfits but able: partly confirmed; able
-    only: refuted; neither: unverifiable.
+def underfits(better_fits: Sequence[str]) -> str:
+    """Confirmed if some single change of the recipe raises training accuracy by 2 points or more
+    and is shown to raise test accuracy; else refuted. It is said of the recipe, not of the network.
 
     Parameters
     ----------
     better_fits : sequence of str
-        The single changes that do both.
-    best_train_accuracy : float
-        Highest accuracy on training images, inference mode, of any way of training.
+        The changes that do both.
     """
-    if best_train_accuracy >= 0.95:
-        return "partly confirmed" if better_fits else "refuted"
-    return "confirmed" if better_fits else "unverifiable"
+    return "confirmed" if better_fits else "refuted"
+
+
+def shallower(own: int, others: Mapping[str, int]) -> str:
+    """Confirmed if both networks that the original names have more layers, partly confirmed if one
+    has, refuted if none.
+
+    Parameters
+    ----------
+    own : int
+        Layers of MobileNetV2.
+    others : mapping of str to int
+    """
+    deeper = sum(depth > own for depth in others.values())
+    return _BY_HALVES[0 if not deeper else 1 + (deeper == len(others))]
+
+
+def too_weak(training_low: float, network_gains: int) -> str:
+    """Refuted if the same network is shown to gain by training alone and no other network trained
+    alike is shown to gain on it; confirmed if it is the other way round; else partly confirmed.
+
+    Parameters
+    ----------
+    training_low : float
+        Lower end of the interval of what training is worth.
+    network_gains : int
+        Other networks, from pretrained weights, that are shown to be better.
+    """
+    by_training, by_network = training_low > 0, network_gains > 0
+    return _BY_HALVES[1 + by_network - by_training]
+
+
+def costliest(cost: float, others: Mapping[str, float], more_than_rival_low: float) -> str:
+    """Partly confirmed if speckle costs the network more accuracy than any other damage; confirmed
+    if also more, with its whole interval, than it costs the rival network; else refuted.
+
+    Parameters
+    ----------
+    cost : float
+        Points that speckle costs, mean over severities.
+    others : mapping of str to float
+        Points by other damage.
+    more_than_rival_low : float
+        Lower end of the interval of what it costs beyond the rival's loss.
+    """
+    if cost <= max(others.values()):
+        return "refuted"
+    return _BY_HALVES[1 + (more_than_rival_low > 0)]
+
+
+def more_data(shown_here: bool, shown_elsewhere: int) -> str:
+    """Confirmed if doubling the training groups is shown to help MobileNetV2, partly confirmed if
+    it is shown for another network only, refuted if for none.
+
+    Parameters
+    ----------
+    shown_here : bool
+    shown_elsewhere : int
+        Networks other than MobileNetV2 that it helps.
+    """
+    return _BY_HALVES[2 if shown_here else int(shown_elsewhere > 0)]
+
+
+def superior(comparisons: int, gains: int) -> str:
+    """Unverifiable as long as the network has not been compared from pretrained weights; confirmed
+    if it is shown to gain on MobileNetV2 in every way of training, refuted if in none, else partly
+    confirmed.
+
+    Parameters
+    ----------
+    comparisons, gains : int
+        Ways of training in which it was compared from pretrained weights, and is shown to gain.
+    """
+    if not comparisons:
+        return "unverifiable"
+    return _BY_HALVES[0 if not gains else 1 + (gains == comparisons)]
 
 
 def file_size(megabytes: Mapping[str, float], claimed: float) -> str:
@@ -84,49 +137,89 @@ def file_size(megabytes: Mapping[str, float], claimed: float) -> str:
     return "confirmed" if near else "refuted"
 
 
-def superior(comparisons: int, gains: int, not_compared: Sequence[str]) -> str:
-    """A network is superior to MobileNetV2 if, trained alike, its paired difference in accuracy is
-    above 0 with a bootstrap p-value, after Holm's correction over the networks claimed, below 0.05.
-    All comparisons of the networks claimed: confirmed, some: partly confirmed, none: refuted;
-    unverifiable as long as one of them has not been compared from pretrained weights, as the
-    original had it.
+def least(own: float, others: Mapping[str, float]) -> str:
+    """Confirmed if MobileNetV2's figure is below that of every network that the original names,
+    partly confirmed if below some, else refuted.
 
     Parameters
     ----------
-    comparisons : int
-        Ways of training in which a claimed network and MobileNetV2 were trained alike.
-    gains : int
-        Those in which the gain is shown.
-    not_compared : sequence of str
-        Claimed networks without a comparison from pretrained weights.
+    own : float
+    others : mapping of str to float
     """
-    if not_compared or not comparisons:
-        return "unverifiable"
-    return "confirmed" if gains == comparisons else "partly confirmed" if gains else "refuted"
+    below = sum(own < value for value in others.values())
+    return _BY_HALVES[0 if not below else 1 + (below == len(others))]
 
 
-def needed(faults_shown: int, network_gains: int) -> str:
-    """Data quality decides if some fault of the data is shown to change accuracy; another network
-    is needed if one is shown to gain on MobileNetV2, from pretrained weights and trained alike.
-    Shown: bootstrap p-value below 0.05 after Holm's correction over all differences of that
-    question. Both hold: confirmed, one: partly confirmed, none: refuted.
+def counted(claimed: float, readings: Sequence[float], decimals: int) -> str:
+    """Confirmed if some natural way of counting gives the claimed number, as rounded; else refuted.
 
     Parameters
     ----------
-    faults_shown, network_gains : int
-        How many of either are shown.
+    claimed : float
+    readings : sequence of float
+        The ways of counting, one each.
+    decimals : int
+        To which the claim is rounded.
     """
-    return _BY_HALVES[bool(faults_shown) + bool(network_gains)]
+    return "confirmed" if claimed in [round(value, decimals) for value in readings] else "refuted"
 
 
-def faults_matter(preprocessing_shown: int, cleaning_shown: int) -> str:
-    """A fault affects accuracy if its paired difference is shown: bootstrap p-value below 0.05
-    after Holm's correction for all faults. Some fault of preprocessing and some fault of cleaning
-    do: confirmed, only one of the two kinds: partly confirmed, neither: refuted.
+def preprocessing(choices_shown: int, bugs_shown: int) -> str:
+    """Confirmed if some choice of preprocessing is shown to change accuracy; partly confirmed if
+    only a bug does, such as pixels of 0 to 255 for a network that wants -1 to 1; else refuted.
 
     Parameters
     ----------
-    preprocessing_shown, cleaning_shown : int
-        How many faults of either kind are shown to affect accuracy.
+    choices_shown, bugs_shown : int
     """
-    return _BY_HALVES[bool(preprocessing_shown) + bool(cleaning_shown)]
+    return _BY_HALVES[2 if choices_shown else int(bugs_shown > 0)]
+
+
+def cleaning(learnt_shown: int, told_shown: int) -> str:
+    """Confirmed if training on cleaned instead of uncleaned data is shown to change accuracy on the
+    same test images; partly confirmed if cleaning is shown to change only what a test says; else
+    refuted.
+
+    Parameters
+    ----------
+    learnt_shown, told_shown : int
+        Differences of either kind that are shown.
+    """
+    return _BY_HALVES[2 if learnt_shown else int(told_shown > 0)]
+
+
+def heavily(lows: Sequence[float], points: float) -> str:
+    """*Heavily* means that many points: confirmed if some fault of the data changes accuracy by
+    them with its whole interval, partly confirmed if some fault is shown at all, else refuted.
+
+    Parameters
+    ----------
+    lows : sequence of float
+        The end nearer to 0 of the interval of each fault that is shown, in points, unsigned.
+    points : float
+    """
+    return _BY_HALVES[2 if any(low >= points for low in lows) else int(len(lows) > 0)]
+
+
+def needed(network_gains: int) -> str:
+    """Confirmed if some other network, trained as MobileNetV2 is and from pretrained weights as the
+    original had them, is shown to gain on it; else refuted.
+
+    Parameters
+    ----------
+    network_gains : int
+    """
+    return "confirmed" if network_gains else "refuted"
+
+
+def is_above(low: float, bar: float) -> str:
+    """Confirmed if the whole 95 % interval lies above the bar, else refuted.
+
+    Parameters
+    ----------
+    low : float
+        Lower end of the interval.
+    bar : float
+        What it must exceed.
+    """
+    return "confirmed" if low > bar else "refuted"
