@@ -1,20 +1,23 @@
-"""What faults of preprocessing and of cleaning change, each against the same network without it."""
+"""What preprocessing and cleaning change, each fault against the same network without it."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from busi_utils.analysis.comparison import differences
-from busi_utils.recipes import LOGISTIC
+from busi_utils.recipes import LOGISTIC, brief_of
 from busi_utils.study.predictions import available_seeds, predictions_folder
 from busi_utils.study.study import Study
 
-PREPROCESSING, CLEANING = "preprocessing", "cleaning"
-_PREPROCESSING = {
-    "unit_range": "pixels in [0, 1], not [-1, 1]",
-    "raw_range": "pixels 0-255, not [-1, 1]",
-    "squeeze": "aspect ratio squeezed away",
-    "no_augmentation": "no augmentation",
+PREPROCESSING, BUG = "preprocessing", "bug"
+"""A choice of preprocessing, and what no one would choose."""
+LEARNT, TOLD = "learnt", "told"
+"""What a network learns from uncleaned data, and what a test on uncleaned data says."""
+_CHANGES = {
+    "unit_range": (BUG, "pixels in [0, 1], not [-1, 1]"),
+    "raw_range": (BUG, "pixels 0-255, not [-1, 1]"),
+    "squeeze": (PREPROCESSING, "aspect ratio squeezed away"),
+    "no_augmentation": (PREPROCESSING, "no augmentation"),
 }
 
 
@@ -26,18 +29,23 @@ def preprocessing_changes(study: Study, model: str, seed: int, n_replicates: int
     Returns
     -------
     pd.DataFrame
-        See `comparison.differences`; ``kind`` is `PREPROCESSING` or `CLEANING`.
+        See `comparison.differences`; ``kind`` is one of the four above.
     """
     written, raw, grouped = ((cohort, model, "original") for cohort in ("clean", "raw", "grouped"))
     pairs = [
-        (PREPROCESSING, label, ("clean", model, f"original-{change}"), written)
-        for change, label in _PREPROCESSING.items()
+        (kind, label, ("clean", model, f"original-{change}"), written)
+        for change, (kind, label) in _CHANGES.items()
+    ]
+    pairs += [
+        (LEARNT, f"copies and axillae in training, {brief_of(recipe)}", *both)
+        for recipe in ("original", LOGISTIC, "tuned")
+        for both in [(("grouped", model, recipe), ("clean", model, recipe))]
     ]
     marked = [("clean", model, name) for name in (LOGISTIC, f"{LOGISTIC}-marks_inpainted")]
     pairs += [
-        (CLEANING, "masks left in as images", ("raw_with_masks", model, "original"), raw),
-        (CLEANING, "random split, copies parted", raw, grouped),
-        (CLEANING, "burnt-in marks left in (logistic regression)", *marked),
+        (LEARNT, "masks left in as images", ("raw_with_masks", model, "original"), raw),
+        (LEARNT, "burnt-in marks left in (logistic regression)", *marked),
+        (TOLD, "random split, copies parted", raw, grouped),
     ]
     trained = [
         pair

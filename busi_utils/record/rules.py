@@ -78,9 +78,8 @@ def too_weak(training_low: float, network_gains: int) -> str:
     return _BY_HALVES[1 + by_network - by_training]
 
 
-def costliest(cost: float, others: Mapping[str, float], more_than_rival_low: float) -> str:
-    """Partly confirmed if speckle costs the network more accuracy than any other damage; confirmed
-    if also more, with its whole interval, than it costs the rival network; else refuted.
+def costliest(cost: float, others: Mapping[str, float]) -> str:
+    """Confirmed if speckle costs the network more accuracy than any other damage, else refuted.
 
     Parameters
     ----------
@@ -88,12 +87,8 @@ def costliest(cost: float, others: Mapping[str, float], more_than_rival_low: flo
         Points that speckle costs, mean over severities.
     others : mapping of str to float
         Points by other damage.
-    more_than_rival_low : float
-        Lower end of the interval of what it costs beyond the rival's loss.
     """
-    if cost <= max(others.values()):
-        return "refuted"
-    return _BY_HALVES[1 + (more_than_rival_low > 0)]
+    return "confirmed" if cost > max(others.values(), default=0.0) else "refuted"
 
 
 def more_data(shown_here: bool, shown_elsewhere: int) -> str:
@@ -139,13 +134,15 @@ def file_size(megabytes: Mapping[str, float], claimed: float) -> str:
 
 def least(own: float, others: Mapping[str, float]) -> str:
     """Confirmed if MobileNetV2's figure is below that of every network that the original names,
-    partly confirmed if below some, else refuted.
+    partly confirmed if below some, refuted if below none; unverifiable without any.
 
     Parameters
     ----------
     own : float
     others : mapping of str to float
     """
+    if not others:
+        return "unverifiable"
     below = sum(own < value for value in others.values())
     return _BY_HALVES[0 if not below else 1 + (below == len(others))]
 

@@ -13,6 +13,7 @@ from busi_utils.errors import StudyError
 from busi_utils.models import MODELS
 from busi_utils.stats.bootstrap import (
     bootstrap_difference,
+    bootstrap_p,
     bootstrap_replicates,
     percentile_intervals,
 )
@@ -106,8 +107,8 @@ def summarise(
         Columns ``cohort, model, recipe, init, seeds, n``, ``train_accuracy`` (inference mode) and
         ``logged_accuracy`` (last epoch, dropout and augmentation on), both means over cells,
         ``epochs``, and for each metric ``<metric>, <metric>_low, <metric>_high``. With a reference
-        also ``worth_value, worth_low, worth_high``: the first metric minus that of the reference,
-        in points, from the same resamples (paired).
+        also ``worth_value, worth_low, worth_high, worth_p``: the first metric minus that of the
+        reference, in points, from the same resamples (paired), and `bootstrap.bootstrap_p`.
     """
     found = {row: read_row(study, row) for row in rows}
     replicates = row_replicates(found, metrics, seed, n_replicates)
@@ -124,6 +125,7 @@ def summarise(
             gain = 100 * (replicates[row] - replicates[reference])[[metrics[0]]]
             value, low, high = percentile_intervals(gain).set_index("metric").iloc[0]
             line |= {"worth_value": value, "worth_low": low, "worth_high": high}
+            line["worth_p"] = bootstrap_p(gain[metrics[0]])
         lines.append(line)
     return pd.DataFrame(lines)
 
