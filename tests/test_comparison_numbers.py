@@ -181,15 +181,16 @@ def test_evidence_lists_every_comparison_and_what_was_not_compared():
     rows = [_worth("network", "xception", "tuned", 1, 2), _worth("network", "x", "scratch", 3, 4)]
     for row in rows:
         row["label"] = "Xception"
-    evidence, _ = caption("C3", {"rows": rows, "not_compared": ["EfficientNetB3"]})
+    evidence, _ = caption("C3a", {"rows": rows, "scratch": []})
     assert evidence.count("; ") == 1
-    assert evidence.endswith(". Not compared from pretrained weights: EfficientNetB3.")
-    assert caption("C3", {"rows": [], "not_compared": []})[0].endswith("trained alike.")
-    values = {"faults": rows, "compared": 5, "network_gains": 1, "best": rows[0], "tuned": rows[0]}
-    evidence, _ = caption("C9", values | {"scratch": []})
+    absent, _ = caption("C3a", {"rows": [], "scratch": rows})
+    assert absent.startswith("Not compared from ImageNet weights")
+    assert "From random weights on small images: +1.5" in absent
+    values = {"compared": 5, "network_gains": 1, "best": rows[0], "tuned": rows[0]}
+    evidence, _ = caption("C9b", values | {"scratch": []})
     assert evidence.endswith("points (95\u00a0% CI +1.0\u00a0to\u00a0+2.0).")
     assert (
         "Of 5 comparisons with another pretrained network trained alike 1 show a gain" in evidence
     )
-    evidence, _ = caption("C9", values | {"scratch": rows})
+    evidence, _ = caption("C9b", values | {"scratch": rows})
     assert "From random weights a gain is shown by Xception +1.5" in evidence

@@ -88,7 +88,8 @@ def test_grad_cam_is_set_beside_the_middle_of_the_image(behind, start):
 
 def test_evidence_lists_every_fault():
     worth = {"worth_value": -2.0, "worth_low": -3.0, "worth_high": -1.0}
-    rows = pd.DataFrame([{"label": name} | worth for name in ("squeezed", "copies parted")])
-    text, _ = caption("C7", {"changes": rows})
-    assert text.count("−2.0\u00a0points (95\u00a0% CI −3.0\u00a0to\u00a0−1.0)") == 2
-    assert text.endswith(").")
+    one, two = ({"label": name} | worth for name in ("squeezed", "copies parted"))
+    for claim, kinds in (("C7a", ("preprocessing", "bug")), ("C7b", ("learnt", "told"))):
+        text, _ = caption(claim, {"of": dict(zip(kinds, ([one], [two]), strict=True))})
+        assert text.count("−2.0\u00a0points (95\u00a0% CI −3.0\u00a0to\u00a0−1.0)") == 2
+        assert text.index("squeezed") < text.index("copies parted")

@@ -101,7 +101,7 @@ def test_verdicts_are_replaced_and_in_order_of_claim(workspace):
     record_verdict("C2b", "shallow", "depth 105 against 81", "unverifiable", workspace)
     record_verdict("C2b", "shallow", "depth 105 against 81", "refuted", workspace)
     table = read_verdicts(workspace)
-    assert table["claim_id"].tolist() == ["C2", "C10"]
+    assert table["claim_id"].tolist() == ["C2b", "C10"]
     assert table["verdict"].tolist() == ["refuted", "confirmed"]
     with pytest.raises(StudyError, match="none of"):
         record_verdict("C1", "x", "y", "maybe", workspace)
