@@ -161,85 +161,6 @@ CHANGES = {
 # Endings of rows derived from others: `postprocessing`.
 BALANCED, ENSEMBLE, MEAN = "-balanced", "-ensemble", "-mean"
 
-_LABELS = {
-    "original": "as written",
-    "original-unit_range": "pixels in [0, 1], not [-1, 1]",
-    "original-raw_range": "pixels 0-255, not [-1, 1]",
-    "original-squeeze": "aspect ratio squeezed away",
-    "original-no_augmentation": "no augmentation",
-    "original-vertical_flip": "vertical flips too",
-    "original-learning_rate_1e-3": "learning rate 1e-3",
-    "original-150_epochs": "150 epochs",
-    "original-class_weights": "class weights",
-    "original-no_dropout": "no dropout",
-    "original-random_frozen": "random weights, frozen",
-    "original-unfrozen": "whole network trained",
-    "original-unfrozen_momentum_0.9": "whole network trained, momentum 0.9",
-    "original-unfrozen_bn_frozen": "whole network trained, batch norm frozen",
-    "original-unfrozen_bn_remeasured": "whole network trained, statistics measured anew",
-    "original-unfrozen_25_epochs": "whole network trained, no early stopping",
-    "original-random": "random weights, all trained",
-    REFERENCE: "no network",
-    LOGISTIC: "logistic regression on frozen features",
-    "tuned": "tuned: upper blocks, masks, physics",
-    "tuned-class_weights": "tuned, class weights",
-    "tuned-30_epochs": "tuned, 30 epochs",
-    "tuned-inpainted": "tuned, marks inpainted",
-    "tuned-plain_augmentation": "tuned, augmentation as written",
-    "scratch": "from random weights, 64 px",
-}
-
-_DERIVED = {
-    BALANCED: ", corrected for class shares",
-    ENSEMBLE: ", corrected, mean of its seeds",
-    MEAN: ", equal mean",
-}
-_FIELDS = {
-    "init": "start",
-    "cut": "frozen",
-    "input_range": "pixel range",
-    "fit": "fit to the square",
-    "marks": "burnt-in marks",
-    "augment": "augmentation",
-    "views": "random views kept of each image",
-    "patience": "epochs without gain before stopping",
-    "schedule": "learning rate over time",
-    "mask_weight": "weight of the mask loss",
-    "bn_momentum": "batch-norm momentum",
-    "bn_frozen": "batch norm frozen",
-    "bn_remeasured": "batch-norm statistics measured anew",
-    "flip_average": "mirror images averaged at test",
-}
-_VALUES = {
-    ("cut", "features"): "the whole backbone",
-    ("cut", "middle"): "the blocks down to 28 x 28",
-    ("cut", "pixels"): "nothing",
-    ("input_range", "right"): "[-1, 1], as in pretraining",
-    ("fit", "letterbox"): "padded, aspect ratio kept",
-    ("augment", "original"): "as the report lists it",
-    ("augment", "physics"): "flip, small warp, gain, contrast, depth gain, speckle, blur",
-    ("head", "original"): "as the report lists it",
-    ("head", "mask"): "features pooled, plain and weighted by a predicted mask; softmax",
-    ("patience", None): "all are run",
-    ("class_weights", False): "none",
-    ("class_weights", True): "inverse to frequency",
-    ("flip_average", False): "no",
-    ("flip_average", True): "yes",
-    ("schedule", "cosine"): "warm-up, then cosine to 0",
-    ("bn_momentum", None): "the network's own",
-}
-
-
-def in_words(name: str) -> dict[str, tuple[str, str]]:
-    """Return the name and the value of each field of a recipe, as a reader would say them."""
-    return {
-        field: (
-            _FIELDS.get(field, field.replace("_", " ")),
-            _VALUES.get((field, value), str(value)),
-        )
-        for field, value in recipe_of(name).as_dict().items()
-    }
-
 
 def recipe_of(name: str) -> Recipe:
     """Return a recipe by name.
@@ -258,16 +179,3 @@ def settings_of(name: str) -> dict[str, Any]:
     """Return what a name in a cell stands for, as far as it differs from the defaults."""
     name = name.removesuffix(BALANCED).removesuffix(ENSEMBLE).removesuffix(MEAN)
     return {} if name in (REFERENCE, *SHARES, *CHANGES) else recipe_of(name).changes()
-
-
-def label_of(recipe: str) -> str:
-    """Return the words for a recipe in figures and tables."""
-    for ending, words in _DERIVED.items():
-        if recipe.endswith(ending):
-            return brief_of(recipe.removesuffix(ending)) + words
-    return _LABELS.get(recipe, recipe.removeprefix("original-").replace("_", " "))
-
-
-def brief_of(recipe: str) -> str:
-    """Return the words for a recipe without what a text explains."""
-    return label_of(recipe).partition(":")[0].removesuffix(" on frozen features")

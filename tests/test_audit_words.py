@@ -12,24 +12,17 @@ from busi_utils.record import templates
 def test_evidence_on_the_account_of_the_data(images, share):
     totals = audit.total_readings(small_manifest(), claimed=images)
     shares = audit.share_readings(small_manifest(), claimed=share)
-    values = {
-        "claimed_images": images,
-        "claimed_per_cent": share,
-        "per_cent": shares["per_cent"].tolist(),
-        "total": totals.loc[totals["off"].abs().idxmin()],
-        "share": shares.iloc[0],
-        "held": 7,
-        "masks": 8,
-    }
-    evidence, _ = templates.caption("C6", values)
+    held = {"held": 7, "masks": 8}
+    total = totals.loc[totals["off"].abs().idxmin()]
+    evidence, _ = templates.caption("C6a", held | {"claimed": images, "total": total})
     assert "7 images and 8 masks" in evidence
     nearest = "7 (every image), " + ("exactly the claim" if images == 7 else "1 off")
-    assert f"nearest to {images} images is {nearest}." in evidence
+    assert evidence.endswith(f"nearest to {images} gives {nearest}.")
+    evidence, _ = templates.caption("C6c", held | {"claimed": share, "share": shares.iloc[0]})
     assert "6 / (7 + 6) = 46.15 %, counting one mask per lesion image" in evidence
-    rounds = ", which rounds to 46.2 %." if share == 46.2 else f"; no reading rounds to {share} %."
-    assert evidence.endswith(rounds)
+    assert evidence.endswith(", nearly the claim." if share == 46.2 else "image.")
     against_images = shares[shares["reading"] == "all masks, against images"].iloc[0]
-    evidence, _ = templates.caption("C6", values | {"share": against_images})
+    evidence, _ = templates.caption("C6c", held | {"claimed": share, "share": against_images})
     assert "8 / 7 = 114.29 %, counting all masks" in evidence
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
 from busi_utils.models import MODELS
-from busi_utils.recipes import BALANCED, LOGISTIC, SHARES, label_of
+from busi_utils.recipe_words import label_of
+from busi_utils.recipes import BALANCED, LOGISTIC, SHARES
 from busi_utils.stats.bootstrap import difference_intervals
 from busi_utils.stats.paired_tests import compare_all, holm
 from busi_utils.study.baselines import TITLES

@@ -19,7 +19,7 @@ from busi_utils.analysis.external_measures import (
     external_line,
     malignancy,
 )
-from busi_utils.recipes import brief_of
+from busi_utils.recipe_words import brief_of
 from busi_utils.stats.bootstrap import bootstrap_p
 from busi_utils.stats.metrics import MALIGNANT, encode
 from busi_utils.stats.ranking import mean_auc

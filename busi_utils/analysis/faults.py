@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from busi_utils.analysis.comparison import differences
-from busi_utils.recipes import LOGISTIC, brief_of
+from busi_utils.recipe_words import brief_of
+from busi_utils.recipes import LOGISTIC
 from busi_utils.study.predictions import available_seeds, predictions_folder
 from busi_utils.study.study import Study
 

@@ -13,7 +13,8 @@ from busi_utils.analysis.comparison import TRAINING, differences
 from busi_utils.analysis.damage import NONE
 from busi_utils.analysis.external_measures import auc_line, binary_replicates, malignancy
 from busi_utils.analysis.subgroups import shapes_of
-from busi_utils.recipes import CHANGES, LOGISTIC, REFERENCE, label_of
+from busi_utils.recipe_words import label_of
+from busi_utils.recipes import CHANGES, LOGISTIC, REFERENCE
 from busi_utils.stats.bootstrap import bootstrap_difference, bootstrap_replicates
 from busi_utils.stats.metrics import MALIGNANT, encode
 from busi_utils.stats.resampling import as_line

@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
-from busi_utils.recipes import ORIGINAL, label_of
+from busi_utils.recipe_words import label_of
+from busi_utils.recipes import ORIGINAL
 from busi_utils.stats.paired_tests import holm, wilson
 from busi_utils.study.cells import Cell
 from busi_utils.study.execution import run_alone

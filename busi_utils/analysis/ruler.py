@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -102,7 +103,8 @@ def ruler(home: pd.DataFrame, away: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     p = cross_val_predict(
         model, x, y, groups=home["group"], cv=GroupKFold(5), method="predict_proba"
     )[:, 1]
-    return logit(p), logit(model.fit(x, y).predict_proba(np.log(away[BOX].to_numpy()))[:, 1])
+    there = model.fit(x, y).predict_proba(np.log(away[BOX].to_numpy()))[:, 1]
+    return logit(p), logit(there)
 
 
 @dataclass(frozen=True)
@@ -161,12 +163,6 @@ def beside_the_readers(
     )
 
 
-def logit(p: np.ndarray) -> np.ndarray:
-    """Return ``log(p / (1 - p))``, bounded."""
-    p = np.clip(p, SMALLEST, 1 - SMALLEST)
-    return np.log(p / (1 - p))
-
-
 def scores_away(
     away: pd.DataFrame, logits: np.ndarray, birads: pd.Series, networks: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
@@ -187,7 +183,9 @@ def scores_away(
     best = next(reversed(score))
     category = pd.to_numeric(birads, errors="coerce").to_numpy(dtype=float)
     found = {"ruler (box)": logits, "outline's solidity": -away["solidity"]}
-    found |= score | {"ruler and network": logits + logit(score[best])}
+    found |= score | {
+        "ruler and network": logits + logit(np.clip(score[best], SMALLEST, 1 - SMALLEST))
+    }
     if not np.isnan(category).any():
         found["readers: BI-RADS"] = category
         found["readers and network"] = category + 0.5 * score[best]

@@ -18,7 +18,7 @@ from busi_utils.analysis.reported import (
     malignant_roc,
 )
 from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH
-from busi_utils.recipes import label_of
+from busi_utils.recipe_words import label_of
 from busi_utils.study.predictions import OutOfFold
 from busi_utils.study.rows import confusion
 

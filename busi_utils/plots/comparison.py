@@ -14,7 +14,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from busi_utils.analysis.comparison import NETWORK, title_of
 from busi_utils.models import MODELS
 from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH, model_style
-from busi_utils.recipes import MEAN, label_of
+from busi_utils.recipe_words import label_of
+from busi_utils.recipes import MEAN
 
 _MARKERS = ("o", "s", "D", "^", "v")
 

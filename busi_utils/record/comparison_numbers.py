@@ -18,7 +18,8 @@ from busi_utils.analysis.comparison import (
 )
 from busi_utils.analysis.split_effects import other_folds
 from busi_utils.models import MODELS
-from busi_utils.recipes import LOGISTIC, label_of
+from busi_utils.recipe_words import label_of
+from busi_utils.recipes import LOGISTIC
 from busi_utils.study.rows import accuracy_by_seed
 from busi_utils.study.study import Study
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from busi_utils.errors import StudyError
-from busi_utils.recipes import brief_of, label_of
+from busi_utils.recipe_words import brief_of, label_of
 
 MISSING = "–"
 _SPACE = "\u00a0"  # keeps a number and its unit on one line

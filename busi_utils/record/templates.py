@@ -11,7 +11,7 @@ import pandas as pd
 
 from busi_utils.errors import StudyError
 from busi_utils.models import MODELS
-from busi_utils.recipes import brief_of, label_of
+from busi_utils.recipe_words import brief_of, label_of
 from busi_utils.record import formats
 from busi_utils.workspace import REPOSITORY
 
