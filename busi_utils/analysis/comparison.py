@@ -35,7 +35,7 @@ METRICS = (
     "brier",
     "ece",
 )
-_TITLES = TITLES | {f"mean_of_{n}": f"Mean of {n} networks" for n in MEANS.values()}
+_TITLES = TITLES | {f"mean_of_{n}": f"Mean of {n} network{'s' * (k > 1)}" for k, n in MEANS.items()}
 
 
 def title_of(model: str) -> str:
