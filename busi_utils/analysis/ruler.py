@@ -3,8 +3,7 @@
 The ruler is two numbers of the lesion's box, its share of the image and its height over its width,
 weighed by a logistic regression that is fitted at home. The box comes from an expert's outline, so
 this is no automatic method: it says how much of the task the outline's size and shape decide.
-Rules stated before an external image was measured: natural logarithms of both numbers; scores are
-joined by adding logits; the network breaks ties within a reader's category.
+Rules stated beforehand: logarithms of both numbers; logits are added; the network breaks ties.
 """
 
 from __future__ import annotations
@@ -58,9 +57,7 @@ def lesions_at_home(study: Study, cohort: str = "clean") -> pd.DataFrame:
 
 
 def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
-    """Return the same of another hospital's lesions, in manifest order, measured once.
-
-    They are kept in ``results/lesions_<set>.csv``.
+    """Return the same of another hospital's lesions, kept in ``results/lesions_<set>.csv``.
 
     Raises
     ------
@@ -93,10 +90,7 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
 def ruler(home: pd.DataFrame, away: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the ruler's logits at home (out of fold, groups together) and away (fitted at home).
 
-    Parameters
-    ----------
-    home, away : pd.DataFrame
-        See `lesions_at_home` and `lesions_away`.
+    See `lesions_at_home` and `lesions_away` for the tables.
     """
     model = make_pipeline(StandardScaler(), LogisticRegression())
     x, y = np.log(home[BOX].to_numpy()), home["label"] == "malignant"
@@ -211,8 +205,7 @@ def score_table(
     patients : np.ndarray
         Shape (n,).
     at : mapping
-        ``sensitivity`` and ``specificity`` of the readers; the score's own ROC curve is read there,
-        which no threshold set beforehand would do so well.
+        ``sensitivity`` and ``specificity`` of the readers, where each ROC curve is read.
     seed, n_replicates : int
 
     Returns
