@@ -10,6 +10,8 @@ from small_external import BUSBRA_COUNTS, BUSUCLM_COUNTS
 from busi_phantom.busi_layout import write_phantom_dataset
 from busi_phantom.external_layout import write_busbra_phantoms, write_busuclm_phantoms
 from busi_utils.audit.preparation import prepare_data
+from busi_utils.models import MODELS
+from busi_utils.recipes import RECIPES
 from busi_utils.workspace import Workspace
 
 
@@ -26,10 +28,10 @@ def small_phantom(tmp_path_factory):
     return root / "data", Workspace(root / "prepared")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def short_study(small_phantom, tmp_path_factory):
     """Make a `ShortStudy` of that phantom in a workspace of its own."""
-    from short_study import ShortStudy
+    from short_study import SHORT, SMALL, ShortStudy
 
     data, prepared = small_phantom
 
@@ -38,7 +40,11 @@ def short_study(small_phantom, tmp_path_factory):
         shutil.copytree(prepared.root, root)
         return ShortStudy("phantom", Workspace(root), {"phantom": data}, size=64)
 
-    return make
+    with pytest.MonkeyPatch.context() as patch:
+        for registry, entries in ((MODELS, SMALL), (RECIPES, SHORT)):
+            for name, entry in entries.items():
+                patch.setitem(registry, name, entry)
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """A study of seconds: a small network and recipes of few epochs.
 
-They are known to every process that receives a `ShortStudy`, since unpickling it imports this
-module. TensorFlow is imported only where a network is built.
+Every process that receives a `ShortStudy` knows them from then on; in the tests' own process they
+are known as long as the fixture `short_study` lasts. TensorFlow is imported only where a network is
+built.
 """
 
 from __future__ import annotations
@@ -24,24 +25,31 @@ if TYPE_CHECKING:
 
     from busi_utils.training.weights import InitialWeights
 
-MODELS["small"] = Backbone("small", "Small", "Small", SIGNED, "conv_3", "conv_4", "", "")
-RECIPES["short"] = replace(RECIPES["scratch"], views=2, epochs=6, batch_size=8)
-RECIPES["short-upper_blocks"] = replace(
-    RECIPES["original"],
-    init="random",
-    cut="middle",
-    views=2,
-    epochs=8,
-    patience=5,
-    batch_size=8,
-    bn_momentum=0.9,
-    mask_weight=0.5,
-    head="mask",
-)
+SMALL = {"small": Backbone("small", "Small", "Small", SIGNED, "conv_3", "conv_4", "", "")}
+SHORT = {
+    "short": replace(RECIPES["scratch"], views=2, epochs=6, batch_size=8),
+    "short-upper_blocks": replace(
+        RECIPES["original"],
+        init="random",
+        cut="middle",
+        views=2,
+        epochs=8,
+        patience=5,
+        batch_size=8,
+        bn_momentum=0.9,
+        mask_weight=0.5,
+        head="mask",
+    ),
+}
 
 
 class ShortStudy(Study):
-    """A study whose networks may be ``small``."""
+    """A study whose networks may be ``small`` and whose recipes ``short``."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        MODELS.update(SMALL)
+        RECIPES.update(SHORT)
+        vars(self).update(state)
 
     def initial_weights(self, entry: Backbone, recipe: Recipe) -> InitialWeights:
         import keras
