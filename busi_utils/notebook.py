@@ -13,9 +13,8 @@ from IPython.display import Image, display
 from matplotlib.figure import Figure
 
 from busi_utils.audit.datasets import sources_of
-from busi_utils.errors import StudyError
 from busi_utils.plots import theme
-from busi_utils.record import numbers, templates
+from busi_utils.record import numbers, rules, templates
 from busi_utils.record.claims import judged
 from busi_utils.study.study import Study
 from busi_utils.workspace import workspace_for
@@ -134,7 +133,7 @@ class Page:
     def record_verdict(
         self,
         claim_id: str,
-        rule: Callable[..., str],
+        rule: str,
         inputs: Mapping[str, Any],
         **values: Any,
     ) -> None:
@@ -144,19 +143,18 @@ class Page:
         ----------
         claim_id : str
             As in `busi_utils.record.claims`; the evidence is worded in ``report/captions.md``.
-        rule : callable
-            Pure function of plain numbers that returns a verdict; its docstring states the rule.
+        rule : str
+            Name of a function of `busi_utils.record.rules`, whose docstring states the rule.
         inputs : Mapping
             Its arguments.
         **values
             Fill the placeholders of the evidence, beside the inputs.
         """
         evidence, _ = templates.caption(claim_id, {**inputs, **values})
-        row = judged(claim_id, evidence, rule(**inputs), self.dataset)
+        decide = getattr(rules, rule)
+        row = judged(claim_id, evidence, decide(**inputs), self.dataset)
         numbers.record_verdict(*row, self.place)
-        if rule.__doc__ is None:
-            raise StudyError(f"The rule {rule.__name__} has no docstring that states it.")
-        stated = " ".join(inspect.cleandoc(rule.__doc__).split("\n\n")[0].split())
+        stated = " ".join(inspect.cleandoc(decide.__doc__).split("\n\n")[0].split())
         shown = ", ".join(f"{name} = {_short(value)}" for name, value in inputs.items())
         lines = [
             f"**{claim_id}** “{row[1]}”",

@@ -73,13 +73,13 @@ def test_a_verdict_is_shown_with_its_rule_numbers_and_evidence(page, monkeypatch
     shown = []
     monkeypatch.setattr("busi_utils.notebook._show", shown.append)
     inputs = {"megabytes": {"h5": 9.8}, "claimed": 3.4}
-    page("busi").record_verdict("C4a", rules.file_size, inputs)
+    page("busi").record_verdict("C4a", "file_size", inputs)
     for words in ("“3.4 MB", "within 0.5 MB", "h5: 9.8", "takes 9.8 MB", "**refuted**"):
         assert words in shown[0]
     (row,) = numbers.read_verdicts(page("busi").place).to_dict("records")
     assert (row["claim_id"], row["verdict"]) == ("C4a", "refuted")
     assert row["evidence"] == "Saved it takes 9.8 MB."
-    page("phantom").record_verdict("C4a", rules.file_size, inputs)
+    page("phantom").record_verdict("C4a", "file_size", inputs)
     (row,) = numbers.read_verdicts(page("busi").place).to_dict("records")
     assert row["verdict"] == "unverifiable"
     assert row["evidence"].startswith("Synthetic data say nothing")
@@ -109,3 +109,15 @@ def test_a_figure_without_images_is_said_to_be_absent(page, monkeypatch):
 def test_an_unfilled_placeholder_names_the_notebook(page):
     with pytest.raises(StudyError, match="02_x cannot be filled"):
         page("busi").say("{{ x | pct }}")
+
+
+def test_every_rule_states_itself_and_returns_a_known_verdict():
+    decided = [
+        rule
+        for name, rule in vars(rules).items()
+        if getattr(rule, "__module__", "") == rules.__name__
+    ]
+    assert len(decided) > 10
+    for rule in decided:
+        stated = rule.__doc__.split("Parameters")[0]
+        assert any(verdict in stated.lower() for verdict in numbers.VERDICTS), rule.__name__
