@@ -36,6 +36,7 @@ def _run_notebooks(arguments: argparse.Namespace, settings: Settings) -> None:
         where=settings.where,
         only=arguments.only,
         timeout_s=arguments.timeout or settings.timeout_s,
+        at_once=settings.at_once,
     )
     executed = run_notebooks(run)
     places = ("data", "weights", "tables", "workspace")  # folders of this machine

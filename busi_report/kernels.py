@@ -50,7 +50,8 @@ def own_kernel() -> Iterator[Config]:
         former = {name: os.environ.get(name) for name in settings}
         os.environ.update(settings)
         try:
-            yield Config(KernelManager={"transport": "ipc" if os.name == "posix" else "tcp"})
+            posix = {"transport": "ipc", "ip": str(Path(folder) / "socket")}  # sockets' common stem
+            yield Config(KernelManager=posix if os.name == "posix" else {"transport": "tcp"})
         finally:
             for name, value in former.items():
                 if value is None:

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from busi_report.kernels import logged_kernel_manager, own_kernel
 from busi_report.notebook_files import cell_titles, clean_notebook, machine_folders
 from busi_report.parameters import bind, check_known, declared_parameters
+from busi_report.side_by_side import side_by_side
 from busi_utils.errors import StudyError
 from busi_utils.workspace import NOTEBOOKS, Workspace, locked
 
@@ -48,6 +49,8 @@ class Run:
         Leading digits of the one notebook to run; empty: all.
     timeout_s : int
         Seconds that one cell may take.
+    at_once : int
+        Notebooks at a time; more than one only where none needs what another makes.
     """
 
     workspace: Workspace
@@ -56,6 +59,7 @@ class Run:
     folder: Path = NOTEBOOKS
     only: str = ""
     timeout_s: int = CELL_TIMEOUT_S
+    at_once: int = 1
 
     @property
     def executed(self) -> Path:
@@ -90,7 +94,7 @@ def run_notebooks(run: Run, out: TextIO | None = None) -> list[Path]:
     run : Run
         What to execute.
     out : text stream, optional
-        Receives the lines of progress; standard output if None.
+        Receives the lines of progress; standard output if None, and of notebooks side by side.
 
     Raises
     ------
@@ -104,24 +108,31 @@ def run_notebooks(run: Run, out: TextIO | None = None) -> list[Path]:
     every = {path: declared_parameters(path) for path in find_notebooks(run.folder)}
     check_known(run.values, {name for one in every.values() for name in one}, run.where)
     bound = {path: bind(declared, run.values) for path, declared in every.items()}
-    done = []
+    changed = {
+        path: {k: v for k, v in bound[path].items() if v != every[path][k].default}
+        for path in chosen
+    }
     with locked(run.workspace, "run", wait_s=0):
+        if run.at_once > 1 and len(chosen) > 1:
+            jobs = [(_execute, (path, changed[path], run)) for path in chosen]
+            return side_by_side(jobs, run.at_once)
+        done = []
         for number, path in enumerate(chosen, start=1):
             print(f"[{number}/{len(chosen)}] {path.stem}", file=out, flush=True)
-            changed = {k: v for k, v in bound[path].items() if v != every[path][k].default}
-            done.append(_execute(path, changed, run, out))
+            done.append(_execute(path, changed[path], run, out))
     return done
 
 
-def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> Path:
+def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO | None = None) -> Path:
     import papermill  # takes a second, which `--help` need not wait for
 
     target = run.executed / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    start = time.perf_counter()
+    start, label = time.perf_counter(), "" if out else f"{path.stem[:2]} "
+    out = out or sys.stdout
     with open(target.with_suffix(".log"), "w", encoding="utf-8") as log, own_kernel() as config:
-        progress = _Progress(out, log)
+        progress = _Progress(out, log, label)
         try:
             papermill.execute_notebook(
                 path,
@@ -155,15 +166,24 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO) -> P
         finally:
             if target.exists():
                 clean_notebook(target, machine_folders(run.workspace, parameters))
-    print(f"      {path.stem} done in {time.perf_counter() - start:.0f} s", file=out, flush=True)
+    print(
+        f"{label or '      '}{path.stem} done in {time.perf_counter() - start:.0f} s",
+        file=out,
+        flush=True,
+    )
     return target
 
 
 class _Progress:
-    """Prints one line for each code cell, under the title of the heading above it."""
+    """Prints one line for each code cell, under the title of the heading above it.
 
-    def __init__(self, out: TextIO, log: TextIO) -> None:
-        self._out, self._log = out, log
+    The line is begun before the cell, so that a reader sees what is at work; side by side, where
+    lines would mix, it is printed whole after the cell, behind the label of its notebook.
+    """
+
+    def __init__(self, out: TextIO, log: TextIO, label: str = "") -> None:
+        self._out, self._log, self._label = out, log, label
+        self._begun = ""
         self._titles: list[str] = []
         self._order: dict[int, int] = {}
         self._start = 0.0
@@ -180,8 +200,9 @@ class _Progress:
         title = self._titles[cell_index]
         self.place = f"in cell {number}, '{title}'"
         self._start, self._open = time.perf_counter(), True
-        # The line is begun before the cell, so that a reader sees what is at work.
-        print(f"{number:>7}  {title} ... ", end="", file=self._out, flush=True)
+        self._begun = f"{self._label}{number:>7}  {title} ... "
+        if not self._label:
+            print(self._begun, end="", file=self._out, flush=True)
         print(f"\n--- cell {number}: {title}", file=self._log, flush=True)
 
     def end(self, cell: NotebookNode, cell_index: int, execute_reply: Any) -> None:
@@ -190,7 +211,8 @@ class _Progress:
 
     def stop(self, how: str) -> None:
         if self._open:
-            print(how, file=self._out, flush=True)
+            begun = self._begun if self._label else ""
+            print(f"{begun}{how}", file=self._out, flush=True)
             print(f"--- {how}", file=self._log, flush=True)
             self._open = False
 

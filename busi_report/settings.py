@@ -39,6 +39,12 @@ class Settings:
         return f"{what}; parameters from {self.where}; everything goes to {self.workspace.root}"
 
     @property
+    def at_once(self) -> int:
+        """Notebooks at a time: where nothing can be trained, none waits for another's results."""
+        reading = self.dataset != "phantom" and not os.environ.get("BUSI_DATA")
+        return min(2, os.cpu_count() or 1) if reading else 1
+
+    @property
     def timeout_s(self) -> int:
         """Seconds that one cell may take: minutes where all is small, else hours of training."""
         return DEMO_CELL_TIMEOUT_S if self.dataset == "phantom" else CELL_TIMEOUT_S

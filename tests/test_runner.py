@@ -67,6 +67,26 @@ def test_a_good_run(tmp_path):
     assert not re.search(r"<(script|img|link|iframe)[^>]*(src|href)=[\"']?(https?:)?//", page)
 
 
+def test_side_by_side_each_line_names_its_notebook_and_a_failure_ends_all(tmp_path, capfd):
+    slow = "import time\nfor _ in range(600): time.sleep(0.1)"
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", "print('a')")
+    write_notebook(tmp_path / "nb" / "02_b.ipynb", "print('b')")
+    run = a_run(tmp_path, at_once=2)
+    assert run_notebooks(run) == [run.executed / "01_a.ipynb", run.executed / "02_b.ipynb"]
+    lines = capfd.readouterr().out.splitlines()
+    pattern = r"0[12]( +\d/2  [\w ]+ \.\.\. [\d.]+ s| 0[12]_[ab] done in \d+ s)"
+    assert all(re.fullmatch(pattern, line) for line in lines)
+    assert len(lines) == 6
+
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", slow)
+    write_notebook(tmp_path / "nb" / "02_b.ipynb", "1 / 0")
+    with pytest.raises(CellFailure, match="02_b failed"):
+        run_notebooks(run)
+    out = capfd.readouterr().out
+    assert "Section 1 ... failed" in out
+    assert "Traceback" not in out
+
+
 def test_paths_are_cleaned_from_text_but_never_from_pictures(tmp_path, monkeypatch):
     monkeypatch.setenv("BUSI_DATA", "/data/busi,local=/data/local")
     workspace = Workspace(tmp_path / "ws")

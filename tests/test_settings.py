@@ -39,6 +39,7 @@ def test_without_arguments_the_real_study_is_read_from_its_committed_results():
     assert found.workspace.root == REPOSITORY
     assert "committed results" in found.headline
     assert "nothing is trained" in found.headline
+    assert found.at_once == min(2, os.cpu_count())
 
 
 def test_the_demonstration_runs_apart_and_never_sees_the_data(monkeypatch):
@@ -57,6 +58,7 @@ def test_data_mean_the_real_study_and_become_absolute(busi, monkeypatch):
     assert found.dataset == "busi"
     assert found.workspace.root == REPOSITORY
     assert "what is missing is trained" in found.headline
+    assert found.at_once == 1
     assert os.environ["BUSI_DATA"] == str(busi)
     assert os.environ["BUSI_WEIGHTS"] == str(busi.parent)
     settings("--data", "busi=busi,local=busi")

@@ -146,11 +146,12 @@ def _context() -> BaseContext:
 
 def _start_process() -> None:
     """End with the parent, even if it is killed; import TensorFlow if no server has."""
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     from busi_utils.study import training_process  # noqa: F401
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the parent's end, then end too: to be called in a thread of a child process."""
     wait([parent_process().sentinel])
     os._exit(1)  # an orphan would go on training beside the run that follows
 
