@@ -31,9 +31,10 @@ MAY_TRAIN = $(strip $(DATA)$(BUSI_DATA)$(filter-out busi,$(PARAMETERS)))
 ENVIRONMENT = $(if $(MAY_TRAIN),$(TRAIN),$(BASE))
 QUIET := TF_CPP_MIN_LOG_LEVEL=3 JUPYTER_PREFER_ENV_PATH=1
 NO_DATA := env -u BUSI_DATA -u BUSI_WEIGHTS -u BUSBRA_DATA -u BUSUCLM_DATA
-# One lock pins both environments, and what their packages need in turn.
+# One lock pins both environments, and what their packages need in turn. Python compiles what is
+# imported when it is imported; compiling everything takes as long as unpacking it.
 INSTALL := PIP_ROOT_USER_ACTION=ignore $(PY) -m pip install -qq --disable-pip-version-check \
-  --constraint requirements.lock --no-build-isolation
+  --no-compile --constraint requirements.lock --no-build-isolation
 UNFINISHED = { echo "The installation did not finish: check the package registry, then run make again." >&2; exit 1; }
 # The stored outputs are checked on a copy, so that a test never writes into the published results,
 # and without what trains: whatever the notebooks show comes from committed files.

@@ -18,6 +18,9 @@ Job = tuple[Callable[..., Any], tuple[Any, ...]]
 """A module's function and its arguments."""
 
 
+_GRACE_S = 2
+
+
 def side_by_side(jobs: Sequence[Job], at_once: int) -> list[Any]:
     """Return the jobs' results in order; jobs start in order, ``at_once`` of them at a time.
 
@@ -42,7 +45,9 @@ def side_by_side(jobs: Sequence[Job], at_once: int) -> list[Any]:
                 results[number] = _result(ready, process)
     finally:
         for _, process in running.values():
-            os.kill(process.pid, signal.SIGINT)
+            process.join(timeout=_GRACE_S)  # Ctrl-C in a terminal has reached it already
+            if process.is_alive():
+                os.kill(process.pid, signal.SIGINT)
         for _, process in running.values():
             process.join()
     return results
@@ -53,6 +58,7 @@ def _work(function: Callable[..., Any], arguments: tuple[Any, ...], answer: Conn
     try:
         answer.send((function(*arguments), None))
     except (Exception, KeyboardInterrupt) as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending
         answer.send((None, error))
 
 
