@@ -1,176 +1,28 @@
-"""Notebook 03: derived rows, paired tests, trials, figures."""
+"""Notebook 03: paired tests, trials, costs, figures."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from two_networks import N, two_networks
 
-from busi_utils import CLASSES
-from busi_utils.analysis import comparison, costs, means
-from busi_utils.audit.folds import save_folds
+from busi_utils.analysis import comparison, costs
 from busi_utils.errors import StudyError
 from busi_utils.plots import comparison as comparison_figures
 from busi_utils.stats.bootstrap import bootstrap_difference
 from busi_utils.stats.metrics import encode
 from busi_utils.stats.paired_tests import mcnemar_exact
-from busi_utils.study.cells import grid, prediction_table, save_cell
-from busi_utils.study.postprocessing import (
-    STRENGTHS,
-    best_strength,
-    corrected,
-    derive_mean,
-    derive_rows,
-)
+from busi_utils.study.cells import grid, prediction_table
 from busi_utils.study.rows import read_row, summarise
 from busi_utils.study.study import Study
 from busi_utils.study.trials import best_trial, trials
-from busi_utils.workspace import Workspace, write_csv
-
-N = 150
-SHARES = np.array([0.2, 0.5, 0.3])
-LABELS = [CLASSES[c] for c in np.repeat([0, 1, 2], [30, 75, 45])]
-NAMES = [f"{label} ({k})" for k, label in enumerate(LABELS)]
+from busi_utils.workspace import write_csv
 
 
 @pytest.fixture
 def study(tmp_path) -> Study:
-    """Two networks, the second better, with predictions for two seeds."""
-    folds = pd.DataFrame({"image_id": NAMES, "label": LABELS, "group": NAMES})
-    folds["fold"] = [k % 5 for k in range(N)]
-    workspace = Workspace(tmp_path)
-    save_folds(folds, "phantom", "clean", workspace)
-    study = Study("phantom", workspace)
-    object.__setattr__(study, "manifest", folds[["image_id"]].assign(sha256=NAMES))
-    rng = np.random.default_rng(2)
-    for model, signal in (("mobilenetv2", 1.0), ("xception", 3.0)):
-        for recipe in ("original", "tuned"):
-            for cell in grid("phantom", ["clean"], [model], [recipe], [0, 1]):
-                part = folds[folds["fold"] == cell.fold]
-                inner = folds[folds["fold"] == (cell.fold + 1) % 5]
-                tables = [_predicted(rows, signal, rng) for rows in (part, inner)]
-                record = {"config_hash": "x", "init": "imagenet", "history": [], "n_train": 120}
-                record |= {"train_accuracy": 0.9, "epochs_run": 3}
-                save_cell(cell, *tables, record, workspace)
-    return study
-
-
-def _predicted(rows: pd.DataFrame, signal: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Probabilities that lean to the truth and, as networks do, to the common class."""
-    z = rng.normal(size=(len(rows), 3)) + 1.5 * np.log(SHARES)
-    z[np.arange(len(rows)), encode(rows["label"].to_numpy())] += signal
-    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
-    return prediction_table(rows["image_id"], rows["label"], p)
-
-
-@given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.sampled_from(STRENGTHS))
-def test_a_correction_gives_probabilities_and_undoes_itself(values, strength):
-    p = np.array([values]) / sum(values)
-    q = corrected(p, SHARES, strength)
-    assert q.sum() == pytest.approx(1)
-    np.testing.assert_allclose(corrected(q, 1 / SHARES, strength), p, atol=1e-9)
-    np.testing.assert_allclose(corrected(p, np.full(3, 1 / 3), strength), p, atol=1e-9)
-
-
-def test_the_strength_follows_the_shift_of_class_shares():
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 3, 3000)  # balanced, while the classifier has learnt SHARES as its prior
-    z = rng.normal(size=(3000, 3))
-    z[np.arange(3000), y] += 1.5
-    evidence = np.exp(1.5 * z)  # exact likelihood ratio of this shift
-    for true in STRENGTHS:
-        p = evidence * SHARES**true
-        assert best_strength(y, p / p.sum(axis=1, keepdims=True), SHARES) == true
-
-
-def test_derived_rows_use_validation_only_and_average_seeds(study):
-    derive_rows(study, "clean", "mobilenetv2", "tuned", (0, 1))
-    balanced = read_row(study, ("clean", "mobilenetv2", "tuned-balanced"))
-    ensemble = read_row(study, ("clean", "mobilenetv2", "tuned-ensemble"))
-    np.testing.assert_allclose(ensemble.p[0], balanced.p.mean(axis=0), atol=2e-6)
-    source = read_row(study, ("clean", "mobilenetv2", "tuned"))
-    cell = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned-balanced"], [1], [3])[0]
-    record = json.loads(cell.record(study.workspace).read_text())
-    assert record["init"] == "imagenet"
-    assert record["derived_from"] == ["clean mobilenetv2 tuned seed 1 fold 3"]
-    rows = (source.images["fold"] == 3).to_numpy()
-    expected = corrected(source.p[1][rows], SHARES, record["strength"])
-    np.testing.assert_allclose(balanced.p[1][rows], expected, atol=1e-5)
-    recall = lambda p: np.mean(p.argmax(2)[:, source.y == 0] == 0)  # noqa: E731
-    assert recall(balanced.p) > recall(source.p)  # the rare class gains
-    test_file = cell.predictions(study.workspace)
-    before = test_file.read_bytes()
-    spoilt = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [1], [3])[0]
-    table = pd.read_csv(spoilt.predictions(study.workspace))
-    table.iloc[::-1].to_csv(spoilt.predictions(study.workspace), index=False)
-    derive_rows(study, "clean", "mobilenetv2", "tuned", (1,))
-    assert json.loads(cell.record(study.workspace).read_text())["strength"] == record["strength"]
-    assert sorted(test_file.read_bytes()) == sorted(before)
-
-
-def test_a_mean_of_networks_is_their_mean_and_is_corrected_as_one_network(study):
-    models = ["mobilenetv2", "xception"]
-    assert derive_mean(study, "clean", models, "tuned", 1) == "mean_of_two"
-    members = [read_row(study, ("clean", name, "tuned")).p[1] for name in models]
-    plain = read_row(study, ("clean", "mean_of_two", "tuned-mean"))
-    np.testing.assert_allclose(plain.p[0], np.mean(members, axis=0), atol=6e-7)
-    assert plain.seeds == (1,)
-    [cell] = grid("phantom", ["clean"], ["mean_of_two"], ["tuned-mean-balanced"], [1], [2])
-    record = json.loads(cell.record(study.workspace).read_text())
-    assert (record["init"], record["members"]) == ("imagenet", models)
-    assert record["derived_from"] == ["clean mean_of_two tuned-mean seed 1 fold 2"]
-    assert record["config_hash"] == study.config_hash(cell)
-    inner = pd.read_csv(replace(cell, recipe="tuned-mean").validation(study.workspace))
-    p = inner[["p_normal", "p_benign", "p_malignant"]].to_numpy()
-    assert record["strength"] == best_strength(encode(inner["label"].to_numpy()), p, SHARES)
-    rows = (plain.images["fold"] == 2).to_numpy()
-    fair = read_row(study, ("clean", "mean_of_two", "tuned-mean-balanced"))
-    expected = corrected(plain.p[0][rows], SHARES, record["strength"])
-    np.testing.assert_allclose(fair.p[0][rows], expected, atol=1e-5)
-    assert cell.validation(study.workspace).is_file()
-    assert comparison.title_of("mean_of_two") == "Mean of two networks"
-
-
-def test_a_mean_without_one_of_its_members_is_refused(study):
-    models = ["mobilenetv2", "xception"]
-    [cell] = grid("phantom", ["clean"], ["xception"], ["tuned"], [0], [3])
-    table = pd.read_csv(cell.validation(study.workspace))
-    write_csv(cell.validation(study.workspace), table.iloc[1:])
-    with pytest.raises(StudyError, match="not asked about the same images"):
-        derive_mean(study, "clean", models, "tuned", 0)
-    cell.validation(study.workspace).unlink()
-    with pytest.raises(StudyError) as told:
-        derive_mean(study, "clean", models, "tuned", 0)
-    assert str(told.value) == (
-        "The mean of 2 networks lacks clean xception tuned seed 0 fold 3: run the study for it, or "
-        "leave xception out of `tuned_models`."
-    )
-    with pytest.raises(StudyError, match="A mean of 0 networks has no name"):
-        derive_mean(study, "clean", [], "tuned", 0)
-
-
-def test_the_profile_of_a_row_holds_what_its_probabilities_are_worth(study):
-    derive_rows(study, "clean", "mobilenetv2", "tuned", (0, 1))
-    rows = [("clean", "mobilenetv2", recipe) for recipe in ("tuned", "tuned-ensemble")]
-    known = comparison.results(study, rows, 0, 50)
-    found = means.profile(study, known, comparison.at_threshold(study, rows, 0, 50), 0, 50)
-    pd.testing.assert_frame_equal(found[list(known)], known)
-    tuned, ensemble = found.iloc[0], found.iloc[1]
-    source = read_row(study, rows[0])
-    true = source.p[:, np.arange(N), source.y]
-    assert tuned["nll"] == pytest.approx(-np.log(true).mean(), abs=1e-8)
-    recalls = [tuned[f"recall_{name}"] for name in CLASSES]
-    assert np.mean(recalls) == pytest.approx(tuned["balanced_accuracy"])
-    sure = source.p.max(axis=2)
-    kept = np.argsort(-sure, axis=1)[:, : N * 4 // 5]
-    wrong = ~np.take_along_axis(source.right, kept, axis=1)
-    assert tuned["risk"] == pytest.approx(wrong.mean())
-    lacking = ["temperature", "nll_scaled", "sensitivity"]  # no inner validation images
-    assert ensemble[lacking].isna().all()
-    assert tuned[lacking].notna().all()
+    return two_networks(tmp_path)
 
 
 def test_members_are_drawn_with_ceiling_and_aims():
