@@ -70,7 +70,7 @@ $(BASE): requirements.lock pyproject.toml
 	if ! $(PY) -m pip --version >/dev/null 2>&1; then \
 	  echo "Creating $(VENV) with $$python"; "$$python" -m venv --clear $(VENV) || exit 1; \
 	fi
-	@echo "Installing what reading the study needs (1.2 GB, a minute or two)"
+	@echo "Installing what reading the study needs (1 GB, a minute or two)"
 	@$(INSTALL) setuptools && $(INSTALL) --editable . || $(UNFINISHED)
 	@touch $@
 
