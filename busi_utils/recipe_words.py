@@ -29,6 +29,14 @@ _LABELS = {
     "tuned-30_epochs": "tuned, 30 epochs",
     "tuned-inpainted": "tuned, marks inpainted",
     "tuned-plain_augmentation": "tuned, augmentation as written",
+    "tuned-no_mask_loss": "tuned without lesion masks",
+    "tuned-no_mirror": "tuned without mirror images at test",
+    "tuned-momentum_0.999": "tuned, batch-norm momentum 0.999",
+    "tuned-frozen": "tuned, whole backbone frozen, no masks",
+    "tuned-no_smoothing_decay": "tuned without label smoothing and weight decay",
+    "tuned-constant_rate": "tuned at a constant learning rate",
+    "tuned-160_pixels": "tuned, 160 px",
+    "tuned-128_pixels": "tuned, 128 px",
     "scratch": "from random weights, 64 px",
 }
 

@@ -131,6 +131,14 @@ RECIPES: dict[str, Recipe] = {
     "tuned-30_epochs": replace(TUNED, epochs=30),
     "tuned-inpainted": replace(TUNED, marks="inpainted"),
     "tuned-plain_augmentation": replace(TUNED, augment="original"),
+    "tuned-no_mask_loss": replace(TUNED, mask_weight=0.0),
+    "tuned-no_mirror": replace(TUNED, flip_average=False),
+    "tuned-momentum_0.999": replace(TUNED, bn_momentum=None),
+    "tuned-frozen": replace(TUNED, cut="features", head="original", mask_weight=0.0),
+    "tuned-no_smoothing_decay": replace(TUNED, label_smoothing=0.0, weight_decay=0.0),
+    "tuned-constant_rate": replace(TUNED, schedule="constant"),
+    "tuned-160_pixels": replace(TUNED, image_size=160),
+    "tuned-128_pixels": replace(TUNED, image_size=128),
     # Small images and few epochs, so that the largest network too is trained whole on two cores.
     "scratch": replace(TUNED, init="random", cut="pixels", image_size=64, epochs=30),
 }
