@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import traceback
 from pathlib import Path
@@ -15,9 +14,11 @@ import typst
 from busi_report.pandoc import CSS, pandoc
 from busi_report.parts import PANDOC_COLUMNS, Parts
 from busi_utils.errors import StudyError
+from busi_utils.kept import read_json
 from busi_utils.recipes import RECIPES
 from busi_utils.record import templates
 from busi_utils.record.numbers import read_metrics, record_metrics
+from busi_utils.study.predictions import RETRAIN
 from busi_utils.workspace import REPOSITORY, Workspace, atomic_path, write_text
 
 TEMPLATE = REPOSITORY / "report" / "report.md"
@@ -182,7 +183,7 @@ def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
         ``keras``. Empty if nothing has been trained.
     """
     paths = sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
-    every_record = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    every_record = [read_json(path, RETRAIN) for path in paths]
     records = [r for r in every_record if r["recipe"] in RECIPES]
     if not records:
         return {}

@@ -2,3 +2,5 @@
 
 __version__ = "0.1.0"
 CLASSES = ("normal", "benign", "malignant")
+SUM_TOLERANCE = 1e-5
+"""Three probabilities rounded to six decimals add to 1 within this."""

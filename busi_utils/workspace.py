@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -155,7 +156,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -164,10 +165,16 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, text + "\n")
 
 
-def write_csv(path: str | Path, table: pd.DataFrame, float_format: str | None = None) -> None:
-    """Write a table as CSV atomically, without its index and with Unix line ends."""
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
+def csv_text(table: pd.DataFrame, float_format: str | None = None) -> str:
+    """Return a table as CSV without its index and with Unix line ends."""
+    return table.to_csv(index=False, float_format=float_format, lineterminator="\n")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame, float_format: str | None = None) -> str:
+    """Write a table as CSV atomically; return the SHA-256 of the file, for the record beside it."""
+    text = csv_text(table, float_format)
+    write_text(path, text)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager
@@ -188,14 +195,38 @@ def locked(workspace: Workspace, name: str, *, wait_s: float = 60.0) -> Iterator
     StudyError
         If another process still holds the lock after ``wait_s`` seconds.
     """
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(workspace.root / f".{name}.lock")
     try:
-        lock.acquire(timeout=wait_s)
+        with lock_file(workspace.root / f".{name}.lock", wait_s):
+            yield
     except Timeout as error:
         raise StudyError(
             f"Another run is using {workspace.root} (lock '{name}'): wait until it ends, or give "
             "this one its own folder with WORKSPACE=<folder>."
+        ) from error
+
+
+@contextmanager
+def lock_file(path: Path, wait_s: float = -1) -> Iterator[None]:
+    """Hold a lock file, made with its folder; a negative ``wait_s`` waits without end.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be made.
+    filelock.Timeout
+        If another process still holds it after ``wait_s`` seconds.
+    """
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:  # the latter where files cannot be locked
+        reason = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f"{path.parent} cannot be written to ({reason}): free space, correct its permissions, "
+            "or name another folder (WORKSPACE=<folder>, or BUSI_CACHE for the cache)."
         ) from error
     try:
         yield

@@ -10,6 +10,7 @@ import pytest
 from metric_intervals import bootstrap_metrics
 from scipy.special import softmax
 from sklearn.metrics import log_loss
+from two_networks import rewrite
 
 from busi_utils import CLASSES
 from busi_utils.analysis.clinical_use import (
@@ -75,8 +76,7 @@ def study(tmp_path) -> Study:
 
 def _rewrite(study: Study, kind: str, change) -> None:
     for cell in grid("phantom", *([name] for name in ROW), [0, 1]):
-        path = cell.file(study.workspace, kind, ".csv")
-        change(read_prediction_file(path)).to_csv(path, index=False)
+        rewrite(study, cell, kind, change)
 
 
 def test_temperatures_are_fitted_per_fold_on_validation_images_alone(study):

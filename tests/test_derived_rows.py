@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from two_networks import SHARES, N, two_networks
+from two_networks import SHARES, N, rewrite, two_networks
 
 from busi_utils import CLASSES
 from busi_utils.analysis import comparison, means
@@ -24,7 +24,6 @@ from busi_utils.study.postprocessing import (
 )
 from busi_utils.study.rows import read_row
 from busi_utils.study.study import Study
-from busi_utils.workspace import write_csv
 
 
 @pytest.fixture
@@ -70,8 +69,7 @@ def test_derived_rows_use_validation_only_and_average_seeds(study):
     test_file = cell.predictions(study.workspace)
     before = test_file.read_bytes()
     spoilt = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [1], [3])[0]
-    table = pd.read_csv(spoilt.predictions(study.workspace))
-    table.iloc[::-1].to_csv(spoilt.predictions(study.workspace), index=False)
+    rewrite(study, spoilt, "predictions", lambda table: table.iloc[::-1])
     derive_rows(study, "clean", "mobilenetv2", "tuned", (1,))
     assert json.loads(cell.record(study.workspace).read_text())["strength"] == record["strength"]
     assert sorted(test_file.read_bytes()) == sorted(before)
@@ -103,8 +101,7 @@ def test_a_mean_of_networks_is_their_mean_and_is_corrected_as_one_network(study)
 def test_a_mean_without_one_of_its_members_is_refused(study):
     models = ["mobilenetv2", "xception"]
     [cell] = grid("phantom", ["clean"], ["xception"], ["tuned"], [0], [3])
-    table = pd.read_csv(cell.validation(study.workspace))
-    write_csv(cell.validation(study.workspace), table.iloc[1:])
+    rewrite(study, cell, "validation", lambda table: table.iloc[1:])
     with pytest.raises(StudyError, match="not asked about the same images"):
         derive_mean(study, "clean", models, "tuned", 0)
     cell.validation(study.workspace).unlink()

@@ -1,5 +1,6 @@
 """A stored study of two networks, the second better, with predictions for two seeds."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from busi_utils import CLASSES
 from busi_utils.audit.folds import save_folds
 from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import grid, prediction_table, save_cell
+from busi_utils.study.predictions import read_prediction_file
 from busi_utils.study.study import Study
 from busi_utils.workspace import Workspace
 
@@ -45,3 +47,15 @@ def _predicted(rows: pd.DataFrame, signal: float, rng: np.random.Generator) -> p
     z[np.arange(len(rows)), encode(rows["label"].to_numpy())] += signal
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     return prediction_table(rows["image_id"], rows["label"], p)
+
+
+def rewrite(study, cell, kind, change):
+    """Change one table of a cell as if it had been written so, with its record."""
+    tables = {
+        name: read_prediction_file(file) if file.exists() else None
+        for name in ("predictions", "validation")
+        for file in [cell.file(study.workspace, name, ".csv")]
+    }
+    record = json.loads(cell.record(study.workspace).read_text())
+    tables[kind] = change(tables[kind])
+    save_cell(cell, tables["predictions"], tables["validation"], record, study.workspace)

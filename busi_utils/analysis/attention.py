@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.audit.pixels import load_masks
+from busi_utils.forms import ATTENTION
 from busi_utils.models import backbone_of
 from busi_utils.recipes import recipe_of
 from busi_utils.stats.metrics import encode
@@ -40,7 +41,8 @@ def attention() -> Product:
     `METHODS`), ``image_id, label, hit, energy, area`` (see `localisation`) and the map, scaled to
     0-255, in ``m0`` to ``m48`` by rows.
     """
-    return Product("attention", {"version": _VERSION, "methods": list(METHODS)}, _compute)
+    settings = {"version": _VERSION, "methods": list(METHODS)}
+    return Product("attention", settings, _compute, ATTENTION)
 
 
 def localisation(heat: np.ndarray, mask: np.ndarray, inside: np.ndarray) -> dict[str, float]:

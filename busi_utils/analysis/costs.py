@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from busi_utils.forms import ANY
+from busi_utils.kept import keep_table, read_kept
 from busi_utils.models import backbone_of, build_backbone
 from busi_utils.study.execution import run_alone
 from busi_utils.study.study import Study
-from busi_utils.workspace import write_csv
 
 _WARM_UP, _RUNS = 5, 30
 COSTS_TABLE = "bench_costs"  # `make bench` writes it
@@ -47,11 +48,11 @@ def costs_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     """
     path = study.workspace.tables / f"{COSTS_TABLE}.csv"
     if path.exists():
-        kept = pd.read_csv(path)
+        kept = read_kept(path, ANY)
         if set(models) <= set(kept["model"]) and (kept["size"] == study.size).all():
             return kept[kept["model"].isin(models)].reset_index(drop=True)
     measured = model_costs(models, study.size)
-    write_csv(path, measured)
+    keep_table(path, measured)
     return measured
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from busi_utils.forms import PROBES
 from busi_utils.models import backbone_of
 from busi_utils.recipes import Recipe, recipe_of
 from busi_utils.study.cells import Cell, prediction_table
@@ -146,7 +147,7 @@ def probes(severities: Sequence[int]) -> Product:
         "severities": list(severities),
         "probes": [NONE, INPAINTED, *SHORTCUTS, *CORRUPTIONS],
     }
-    return Product("probes", settings, _compute)
+    return Product("probes", settings, _compute, PROBES)
 
 
 def _compute(study: Study, cell: Cell, network: Network, settings: dict[str, Any]) -> pd.DataFrame:

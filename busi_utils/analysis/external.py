@@ -15,12 +15,14 @@ from busi_phantom.external_layout import write_busbra_phantoms, write_busuclm_ph
 from busi_utils.audit.external_sets import EXTERNAL_SETS, read_external
 from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
+from busi_utils.forms import EXTERNAL_MANIFEST, PREDICTIONS
+from busi_utils.kept import keep_table, read_kept
 from busi_utils.models import backbone_of
 from busi_utils.recipes import recipe_of
 from busi_utils.study.cells import Cell, grid, prediction_table
 from busi_utils.study.image_tables import Product
 from busi_utils.study.study import Study
-from busi_utils.workspace import CACHE, Workspace, write_csv
+from busi_utils.workspace import CACHE, Workspace
 
 if TYPE_CHECKING:
     from busi_utils.training.heads import Network
@@ -68,14 +70,13 @@ def prepare_external(name: str, dataset: str, workspace: Workspace) -> ExternalD
     folder = _folder(name, dataset)
     if folder:
         found = read_external(name, folder)
-        write_csv(path, found.drop(columns=["path", "mask"]))
+        keep_table(path, found.drop(columns=["path", "mask"]))
     elif not path.is_file():
         raise StudyError(
             f"{EXTERNAL_SETS[name].title} was not named and {path} does not exist: set "
             f"{EXTERNAL_SETS[name].variable} to its folder."
         )
-    text = ["image_id", "patient", "birads", "histology", "device", "excluded_because"]
-    kept = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False)
+    kept = read_kept(path, EXTERNAL_MANIFEST)
     used = kept[kept["excluded_because"] == ""].reset_index(drop=True)
     return ExternalData(name, used, folder)
 
@@ -114,7 +115,7 @@ def external(data: ExternalData, adapted: bool = False, averaged: bool = False) 
     settings |= {"averaged_folds": list(range(FOLDS))} if averaged else {}
     compute = partial(_compute, name=data.name, folder=data.folder)
     ending = (AVERAGED if averaged else "") + (ADAPTED if adapted else "")
-    return Product("predictions", settings, compute, data.name, EXTERNAL, ending)
+    return Product("predictions", settings, compute, PREDICTIONS, data.name, EXTERNAL, ending)
 
 
 def _compute(

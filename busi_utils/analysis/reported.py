@@ -13,6 +13,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
+from busi_utils.forms import ANY
+from busi_utils.kept import read_kept
 from busi_utils.recipe_words import label_of
 from busi_utils.recipes import ORIGINAL
 from busi_utils.stats.paired_tests import holm, wilson
@@ -109,7 +111,7 @@ def saved_sizes(study: Study, cell: Cell) -> pd.DataFrame:
     if study.sources:
         return run_alone(_train_and_weigh, study, cell)
     if kept.exists():
-        return pd.read_csv(kept)
+        return read_kept(kept, ANY)
     raise StudyError("The saved model's size needs the images: pass DATA=<folder>.")
 
 

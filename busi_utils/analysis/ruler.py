@@ -26,11 +26,13 @@ from busi_utils.analysis.subgroups import largest_lesion, shapes_of
 from busi_utils.audit.external_sets import read_external, read_external_mask
 from busi_utils.audit.images import read_grey
 from busi_utils.errors import StudyError
+from busi_utils.forms import LESIONS_AWAY
+from busi_utils.kept import keep_table, read_kept
 from busi_utils.stats.calibration import SMALLEST
 from busi_utils.stats.ranking import WeightedRanking
 from busi_utils.stats.resampling import as_line, replicate
 from busi_utils.study.study import Study
-from busi_utils.workspace import Workspace, write_csv
+from busi_utils.workspace import Workspace
 
 BOX = ["share", "elongation"]
 SUSPICIOUS = 4  # BI-RADS category from which a lesion is biopsied
@@ -66,7 +68,7 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
     """
     path = workspace.results / f"lesions_{data.name}.csv"
     if path.is_file():
-        kept = pd.read_csv(path)
+        kept = read_kept(path, LESIONS_AWAY)
         if list(kept["image_id"]) == list(data.manifest["image_id"]):
             return kept
     if not data.folder:
@@ -83,7 +85,7 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
         share = width * height / mask.size
         rows.append((name, share, height / width, solidity))
     table = pd.DataFrame(rows, columns=_COLUMNS)
-    write_csv(path, table, float_format="%.6f")
+    keep_table(path, table, float_format="%.6f")
     return table
 
 

@@ -14,10 +14,11 @@ from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.images import read_mask
 from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
+from busi_utils.forms import LESIONS
+from busi_utils.kept import keep_table, read_kept
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 from busi_utils.study.predictions import OutOfFold
 from busi_utils.study.study import Study
-from busi_utils.workspace import write_csv
 
 FEWEST = 20
 """A class with fewer images in a group has no recall of its own: its interval would say nothing."""
@@ -80,7 +81,7 @@ def shapes_of(study: Study) -> pd.DataFrame:
     path = study.workspace.results / f"lesions_{study.dataset}.csv"
     lesions = study.manifest.loc[study.manifest["lesion_fraction"] > 0, "image_id"]
     if path.is_file():
-        kept = pd.read_csv(path)
+        kept = read_kept(path, LESIONS)
         if list(kept["image_id"]) == list(lesions):
             return kept
     if not study.sources:
@@ -89,7 +90,7 @@ def shapes_of(study: Study) -> pd.DataFrame:
             "DATA=<folder> or set BUSI_DATA."
         )
     measured = lesion_shapes(study.manifest, study.sources)
-    write_csv(path, measured, float_format="%.4f")
+    keep_table(path, measured, float_format="%.4f")
     return measured
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from busi_utils import forms
 from busi_utils.errors import StudyError
-from busi_utils.workspace import Workspace, write_csv
+from busi_utils.kept import keep_table, read_kept
+from busi_utils.workspace import Workspace
 
 RANDOM_SPLIT = ("raw", "raw_with_masks")  # cohorts that are split as most publications do
 FOLDS = 5
@@ -104,11 +106,9 @@ def read_folds(dataset: str, cohort: str, workspace: Workspace) -> pd.DataFrame:
     path = workspace.folds(dataset, cohort)
     if not path.is_file():
         raise StudyError(f"{path} does not exist: run notebook 01 (the audit) first.")
-    folds = pd.read_csv(path, dtype=str, keep_default_na=False)
-    damaged = list(folds.columns) != [*COLUMNS, "fold"] or folds["image_id"].duplicated().any()
-    if damaged or not set(folds["fold"]) == {str(number) for number in range(FOLDS)}:
-        raise StudyError(f"{path} is damaged: restore it from the repository.")
-    folds["fold"] = folds["fold"].astype(int)
+    folds = read_kept(path, forms.FOLDS)
+    if folds["fold"].nunique() != FOLDS:
+        raise StudyError(f"{path} lacks a fold of {FOLDS}: restore it from the repository.")
     if is_grouped(cohort):
         assert_no_leak(folds)
     return folds
@@ -141,7 +141,7 @@ def folds_of(table: pd.DataFrame, dataset: str, cohort: str, workspace: Workspac
 
 def save_folds(folds: pd.DataFrame, dataset: str, cohort: str, workspace: Workspace) -> None:
     """Write a folds file atomically."""
-    write_csv(workspace.folds(dataset, cohort), folds[[*COLUMNS, "fold"]])
+    keep_table(workspace.folds(dataset, cohort), folds[[*COLUMNS, "fold"]])
 
 
 def inner_split(

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from busi_phantom.render import render_phantom
-from busi_utils import CLASSES
+from busi_utils import CLASSES, forms
 from busi_utils.audit.duplicates import find_duplicates
 from busi_utils.errors import StudyError
-from busi_utils.workspace import Workspace, write_csv
+from busi_utils.kept import keep_table, read_kept
+from busi_utils.workspace import Workspace
 
 COLUMNS = ["images", "cpu_seconds", "planted", "found", "false"]
 _TWIN_EVERY = 10
@@ -52,13 +53,13 @@ def duplicate_scaling(
         raise StudyError(f"Growth needs at least two numbers of images, not {list(sizes)}.")
     path = workspace.results / f"duplicate_scaling_{dataset}.csv"
     if path.is_file():
-        known = pd.read_csv(path)
-        if list(known.columns) == COLUMNS and known["images"].tolist() == sorted(sizes):
+        known = read_kept(path, forms.SCALING)
+        if known["images"].tolist() == sorted(sizes):
             return known
     greys, twins = _phantoms(max(sizes), seed)
     table = pd.DataFrame([_measure(greys[:n], twins) for n in sorted(sizes)], columns=COLUMNS)
     table = table.round({"cpu_seconds": 3})  # as the file says: a second run shows the same
-    write_csv(path, table, float_format="%.3f")
+    keep_table(path, table, float_format="%.3f")
     return table
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from busi_utils import forms
 from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
 from busi_utils.audit.images import pixel_sha256, read_grey, read_mask
 from busi_utils.audit.marks import is_annotated
 from busi_utils.audit.published import SOURCE, facts_of
 from busi_utils.audit.sources import SourceImage, raise_problems, scan_sources
 from busi_utils.errors import StudyError
+from busi_utils.kept import read_kept
 from busi_utils.workspace import Workspace
 
 _MEASURES = ("width", "height", "n_masks", "lesion_fraction")
@@ -24,7 +26,6 @@ DERIVED = ("duplicate_group", "cross_class", "annotated", "excluded_because")
 COLUMNS = (*FOUND, *DERIVED)
 CROSS_CLASS = "cross-class duplicates"
 _TYPES = {"width": int, "height": int, "n_masks": int, "lesion_fraction": float}
-_FLAGS = ("cross_class", "annotated")
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,7 @@ def read_manifest(dataset: str, workspace: Workspace) -> pd.DataFrame:
     path = workspace.manifest(dataset)
     if not path.is_file():
         raise StudyError(f"{path} does not exist: run notebook 01 (the audit) first.")
-    text = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if missing := [column for column in COLUMNS if column not in text]:
-        raise StudyError(f"{path} lacks {', '.join(missing)}: restore it, or delete it and rerun.")
-    flags = {name: text[name] == "True" for name in _FLAGS}
-    return text.astype(_TYPES).assign(**flags)[list(COLUMNS)]
+    return read_kept(path, forms.MANIFEST)[list(COLUMNS)]
 
 
 def read_duplicates(dataset: str, workspace: Workspace) -> pd.DataFrame:
@@ -67,7 +64,7 @@ def read_duplicates(dataset: str, workspace: Workspace) -> pd.DataFrame:
     path = duplicates_path(dataset, workspace)
     if not path.is_file():
         raise StudyError(f"{path} does not exist: run notebook 01 (the audit) first.")
-    return pd.read_csv(path)
+    return read_kept(path, forms.DUPLICATES)
 
 
 def duplicates_path(dataset: str, workspace: Workspace) -> Path:

@@ -18,7 +18,8 @@ from busi_utils.audit.manifest import (
     read_manifest,
 )
 from busi_utils.audit.published import check_lists
-from busi_utils.workspace import Workspace, locked, write_csv
+from busi_utils.kept import keep_table
+from busi_utils.workspace import Workspace, locked
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def prepare_data(
             cohort: folds_of(table, dataset, cohort, workspace)
             for cohort, table in build_cohorts(audit.manifest, sources).items()
         }
-        write_csv(workspace.manifest(dataset), audit.manifest)
-        write_csv(duplicates_path(dataset, workspace), audit.pairs)
+        keep_table(workspace.manifest(dataset), audit.manifest)
+        keep_table(duplicates_path(dataset, workspace), audit.pairs)
         for cohort, table in folds.items():
             save_folds(table, dataset, cohort, workspace)
     return PreparedData(audit.manifest, audit.pairs, folds, sources)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from busi_utils.errors import StudyError
+from busi_utils.kept import read_json
 from busi_utils.record.numbers import plain
 from busi_utils.workspace import Workspace, atomic_path, locked, write_json
 
@@ -26,6 +26,7 @@ MIN_POINTS = 8.0
 CEILING = "ceiling"
 """Word on the line of the accuracy that the labels allow."""
 STAMP = "synthetic phantoms – no patient data"
+_ENTRY = {"file", "raster", "caption", "alt", "dataset"}
 _STRIP = 0.25  # inches above the figure that hold the stamp
 _HASHED_ID = re.compile(r'\bid="(\w*?)([0-9a-f]{10})"')
 
@@ -169,7 +170,14 @@ def save_figure(
 def read_figures(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """Return the figure manifest, ``{name: entry}``; empty before the first figure."""
     path = workspace.figures / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if not path.exists():
+        return {}
+    advice = "delete it and run the notebooks again."
+    entries = read_json(path, advice)
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or not set(entry) >= _ENTRY:
+            raise StudyError(f"{path}: figure '{name}' lacks {', '.join(sorted(_ENTRY))}; {advice}")
+    return entries
 
 
 def _settled(svg: str, name: str) -> str:

@@ -53,6 +53,7 @@ HANDOVERS = (
     Handover(
         "duplicate_scaling_<dataset>.csv", "01", "01", "a number of phantoms, searched on time"
     ),
+    Handover("checksums.json", "01 03 04", _LATER, "of the tables in `results/` itself"),
     Handover("folds_<dataset>_<cohort>.csv", "01", _LATER, "an image of the cohort"),
     Handover("predictions/<dataset>/<cell>.csv", _LATER, _LATER, "a test image of the fold"),
     Handover(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -11,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from busi_utils import forms
 from busi_utils.errors import StudyError
-from busi_utils.workspace import Workspace, locked, write_csv, write_json
+from busi_utils.kept import keep_table, read_json, read_kept
+from busi_utils.workspace import Workspace, locked, write_json
 
-VERDICTS = ("confirmed", "partly confirmed", "refuted", "unverifiable")
-VERDICT_COLUMNS = ["claim_id", "claim", "evidence", "verdict"]
+VERDICT_COLUMNS = list(forms.VERDICTS.columns)
+VERDICTS = forms.VERDICTS.columns["verdict"].among
 DIGITS = 12
 """Significant digits of a number in ``report/``."""
 
@@ -99,12 +100,12 @@ def read_metrics(workspace: Workspace) -> dict[str, Any]:
     """Return every recorded section; empty before the first."""
     if not workspace.metrics.exists():
         return {}
-    try:
-        return json.loads(workspace.metrics.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise StudyError(
-            f"{workspace.metrics} is not valid JSON: delete it and run the notebooks again."
-        ) from error
+    advice = "delete it and run the notebooks again."
+    sections = read_json(workspace.metrics, advice)
+    for name, values in sections.items():
+        if not isinstance(values, dict):
+            raise StudyError(f"{workspace.metrics}: section '{name}' is no object; {advice}")
+    return sections
 
 
 def save_table(name: str, frame: pd.DataFrame, workspace: Workspace) -> None:
@@ -112,7 +113,7 @@ def save_table(name: str, frame: pd.DataFrame, workspace: Workspace) -> None:
     _check_name(name, "table")
     if frame.empty:
         raise StudyError(f"Table '{name}' has no rows: nothing was computed for it.")
-    write_csv(workspace.tables / f"{name}.csv", frame.apply(_significant))
+    keep_table(workspace.tables / f"{name}.csv", frame.apply(_significant))
 
 
 def read_table(name: str, workspace: Workspace) -> pd.DataFrame:
@@ -126,7 +127,7 @@ def read_table(name: str, workspace: Workspace) -> pd.DataFrame:
     path = workspace.tables / f"{name}.csv"
     if not path.exists():
         raise StudyError(f"Table '{name}' was not found in {workspace.tables}: run its notebook.")
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return read_kept(path, forms.ANY)
 
 
 def record_verdict(
@@ -159,7 +160,7 @@ def record_verdict(
         table = pd.concat([former[former["claim_id"] != claim_id], row], ignore_index=True)
         parts = table["claim_id"].str.extract(r"C(?P<number>\d+)(?P<letter>[a-z]?)")
         order = parts.astype({"number": int}).sort_values(["number", "letter"], kind="stable").index
-        write_csv(workspace.tables / "verdicts.csv", table.loc[order])
+        keep_table(workspace.tables / "verdicts.csv", table.loc[order])
 
 
 def read_verdicts(workspace: Workspace) -> pd.DataFrame:
@@ -167,7 +168,7 @@ def read_verdicts(workspace: Workspace) -> pd.DataFrame:
     path = workspace.tables / "verdicts.csv"
     if not path.exists():
         return pd.DataFrame(columns=VERDICT_COLUMNS, dtype=str)
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return read_kept(path, forms.VERDICTS)
 
 
 def _significant(column: pd.Series) -> pd.Series:

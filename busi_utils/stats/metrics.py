@@ -7,14 +7,13 @@ from collections.abc import Collection
 import numpy as np
 from scipy import sparse
 
-from busi_utils import CLASSES
+from busi_utils import CLASSES, SUM_TOLERANCE
 from busi_utils.stats.ranking import WeightedRanking
 
 MALIGNANT = CLASSES.index("malignant")
 ECE_BINS = 15
 _RANKING_MEASURES = {"auc": WeightedRanking.auc, "auprc": WeightedRanking.average_precision}
 _AT_SPECIFICITY = "sensitivity_at_90_specificity"
-SUM_TOLERANCE = 1e-5  # three probabilities rounded to six decimals
 
 
 def encode(labels: np.ndarray) -> np.ndarray:

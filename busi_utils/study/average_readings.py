@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from busi_utils.kept import keep_table
 from busi_utils.recipes import ONE_TRAINING, recipe_of
 from busi_utils.study.cell_training import CellRun, prepare
 from busi_utils.study.cells import Cell, save_cell
@@ -30,7 +31,6 @@ from busi_utils.training.averages import (
 )
 from busi_utils.training.checkpoints import assign, load_state, save_state, values_of
 from busi_utils.training.heads import batch_norms
-from busi_utils.workspace import write_csv
 
 WRITTEN, QUICK, ENDING, REMEASURED = ONE_TRAINING
 
@@ -147,7 +147,7 @@ class AverageReadings:
                     cell, tables["test"], tables["validation"], run.record, self.study.workspace
                 )
         path = self.cell.file(self.study.workspace, "averages", ".csv")
-        write_csv(path, pd.DataFrame(self.trace), float_format="%.6f")
+        keep_table(path, pd.DataFrame(self.trace), float_format="%.6f")
 
     def _as_cell(self, cell: Cell, reading: Reading) -> CellRun:
         """Return the run as the recipe of a cell would have left it, for its record."""

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.audit.folds import FOLDS
+from busi_utils.kept import read_json
 from busi_utils.recipes import Recipe, settings_of
 from busi_utils.study.predictions import PROBABILITIES
 from busi_utils.workspace import Workspace, write_csv, write_json
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from busi_utils.training.weights import InitialWeights
 
 
+_AGAIN = "restore it from the repository, or delete it and run the study for its cell again."
 _HASH_VERSION = 2  # raise when training itself changes
 
 
@@ -120,7 +122,7 @@ def is_done(cell: Cell, expected_hash: str, workspace: Workspace) -> bool:
 
 def read_record(cell: Cell, workspace: Workspace) -> dict[str, Any]:
     """Return a cell's run record."""
-    return json.loads(cell.record(workspace).read_text(encoding="utf-8"))
+    return read_json(cell.record(workspace), _AGAIN, ("config_hash", "init"))
 
 
 def prediction_table(
@@ -138,11 +140,13 @@ def save_cell(
     record: dict[str, Any],
     workspace: Workspace,
 ) -> None:
-    """Write a cell's files atomically, the record last: it says that the others are whole."""
+    """Write a cell's files atomically, the record last: it holds the checksums of the others."""
+    sha256 = {}
     if validation is not None:
-        write_csv(cell.validation(workspace), validation, float_format="%.6f")
-    write_csv(cell.predictions(workspace), test, float_format="%.6f")
-    write_json(cell.record(workspace), record)
+        path = cell.validation(workspace)
+        sha256["validation"] = write_csv(path, validation, float_format="%.6f")
+    sha256["predictions"] = write_csv(cell.predictions(workspace), test, float_format="%.6f")
+    write_json(cell.record(workspace), record | {"sha256": sha256})
 
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")

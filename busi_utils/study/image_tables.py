@@ -6,7 +6,6 @@ from; what is there and up to date is read, what is missing is computed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -16,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from busi_utils.errors import StudyError
+from busi_utils.forms import ANY, Form
+from busi_utils.kept import read_json
 from busi_utils.study.cells import Cell, read_record
 from busi_utils.study.execution import run_alone
+from busi_utils.study.predictions import RETRAIN, read_cell_table
 from busi_utils.study.study import Study
 from busi_utils.workspace import Workspace, locked, write_csv, write_json
 
@@ -37,6 +39,8 @@ class Product:
         All that the table depends on besides the network; plain values.
     compute : callable
         ``(study, cell, network, settings) -> pd.DataFrame``, a function of a module.
+    form : Form
+        Of the table.
     dataset, cohort, ending : str
         Where the table is filed: under another data set and cohort than those that the network was
         trained on, and with an ending of the recipe's name.
@@ -45,6 +49,7 @@ class Product:
     kind: str
     settings: dict[str, Any]
     compute: Callable[[Study, Cell, Network, dict[str, Any]], pd.DataFrame]
+    form: Form = ANY
     dataset: str = ""
     cohort: str = ""
     ending: str = ""
@@ -74,7 +79,9 @@ def missing_tables(study: Study, product: Product, cells: Sequence[Cell]) -> lis
         record = product.record(cell, study.workspace)
         if not (record.is_file() and product.table(cell, study.workspace).is_file()):
             return False
-        return json.loads(record.read_text(encoding="utf-8")) == _record(study, product, cell)
+        told = read_json(record, RETRAIN)
+        told.pop("sha256", None)
+        return told == _record(study, product, cell)
 
     return [cell for cell in cells if not is_there(cell)]
 
@@ -121,7 +128,9 @@ def read_products(study: Study, product: Product, cells: Sequence[Cell]) -> pd.D
             "04 with DATA=<folder>."
         )
     tables = [
-        pd.read_csv(product.table(cell, study.workspace)).assign(seed=cell.seed, fold=cell.fold)
+        read_cell_table(product.table(cell, study.workspace), product.form).assign(
+            seed=cell.seed, fold=cell.fold
+        )
         for cell in cells
     ]
     return pd.concat(tables, ignore_index=True)
@@ -141,5 +150,6 @@ def _compute(study: Study, product: Product, cells: list[Cell]) -> None:
 
     for cell, network in trained_networks(study, cells):
         table = product.compute(study, cell, network, product.settings)
-        write_csv(product.table(cell, study.workspace), table, float_format="%.6f")
-        write_json(product.record(cell, study.workspace), _record(study, product, cell))
+        digest = write_csv(product.table(cell, study.workspace), table, float_format="%.6f")
+        told = _record(study, product, cell) | {"sha256": {product.kind: digest}}
+        write_json(product.record(cell, study.workspace), told)

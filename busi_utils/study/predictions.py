@@ -14,11 +14,14 @@ import pandas as pd
 from busi_utils import CLASSES
 from busi_utils.audit.folds import read_folds
 from busi_utils.errors import StudyError
-from busi_utils.stats.metrics import SUM_TOLERANCE, encode
+from busi_utils.forms import PREDICTIONS, Form
+from busi_utils.kept import read_json, read_table
+from busi_utils.stats.metrics import encode
 from busi_utils.workspace import Stamp, Workspace, stamp
 
-PROBABILITIES = [f"p_{name}" for name in CLASSES]
-COLUMNS = ["image_id", "label", *PROBABILITIES]
+PROBABILITIES = list(PREDICTIONS.one)
+COLUMNS = list(PREDICTIONS.columns)
+RETRAIN = "restore it from the repository, or delete the file and run its study cell again."
 FILE_NAME = re.compile(r"seed(\d+)_fold(\d+)\.csv")
 
 
@@ -74,7 +77,7 @@ def predictions_folder(
 
 
 def read_prediction_file(path: Path) -> pd.DataFrame:
-    """Read one prediction file and check it by itself.
+    """Read one prediction file, of test, inner validation or external images.
 
     Returns
     -------
@@ -84,40 +87,36 @@ def read_prediction_file(path: Path) -> pd.DataFrame:
     Raises
     ------
     StudyError
-        If the file is absent, has other columns, an unknown label, an image twice, or values that
-        are no probabilities.
+        See `read_cell_table`.
     """
-    advice = "delete the file and run its study cell again."
-    try:
-        frame = pd.read_csv(path, dtype={"image_id": str, "label": str})
-    except FileNotFoundError as error:
-        raise StudyError(f"The predictions {path} are missing: run the study for them.") from error
-    except (OSError, ValueError) as error:
-        raise StudyError(f"The predictions {path} cannot be read ({error}): {advice}") from error
-    if list(frame.columns) != COLUMNS:
-        raise StudyError(f"{path} has columns {list(frame.columns)}, not {COLUMNS}: {advice}")
-    unknown = sorted(set(frame["label"].map(str)) - set(CLASSES))
-    if unknown:
-        raise StudyError(f"{path} holds the unknown label {unknown[0]!r}: {advice}")
-    twice = frame["image_id"][frame["image_id"].duplicated()]
-    if len(twice):
-        raise StudyError(f"{path} holds the image {twice.iloc[0]!r} twice: {advice}")
-    _check_probabilities(frame, path, advice)
-    return frame
+    return read_cell_table(path, PREDICTIONS)
 
 
-def _check_probabilities(frame: pd.DataFrame, path: Path, advice: str) -> None:
-    """Stop at the first row whose three values are no probabilities."""
-    try:
-        p = frame[PROBABILITIES].to_numpy(dtype=float)
-    except ValueError as error:
-        raise StudyError(f"{path} holds a probability that is no number: {advice}") from error
-    good = (p >= 0).all(axis=1) & (np.abs(p.sum(axis=1) - 1) <= SUM_TOLERANCE)  # NaN is not good
-    if not good.all():
-        image = frame["image_id"][~good].iloc[0]
-        raise StudyError(
-            f"In {path} the values of {image!r} are no probabilities that sum to 1: {advice}"
-        )
+def read_cell_table(path: Path, form: Form) -> pd.DataFrame:
+    """Read a table ``results/<kind>/<cell>.csv`` and hold it against the record beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The table; a validation table's record lies beside the predictions.
+    form : Form
+        One of `forms`.
+
+    Raises
+    ------
+    StudyError
+        If the file is absent, is not of this form, or is not the one that its record tells of.
+    """
+    record, kind = path.with_suffix(".json"), path.parents[4].name
+    if kind == "validation":
+        record = path.parents[5] / "predictions" / record.relative_to(path.parents[4])
+    told = read_json(record, RETRAIN) if record.exists() else {}
+    digest = told.get("sha256", {}).get(kind)
+    table = read_table(path, form, RETRAIN, [digest] if digest else [])
+    number = told.get({"validation": "n_validation", "predictions": "n_test"}.get(kind))
+    if number not in (None, len(table)):
+        raise StudyError(f"{path} has {len(table)} rows, its record says {number}: {RETRAIN}")
+    return table
 
 
 def available_seeds(folder: Path) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.errors import StudyError
+from busi_utils.kept import read_json
 from busi_utils.models import MODELS
 from busi_utils.stats.bootstrap import (
     bootstrap_difference,
@@ -18,7 +18,13 @@ from busi_utils.stats.bootstrap import (
     percentile_intervals,
 )
 from busi_utils.study.cells import grid, read_record
-from busi_utils.study.predictions import OutOfFold, available_seeds, out_of_fold, predictions_folder
+from busi_utils.study.predictions import (
+    RETRAIN,
+    OutOfFold,
+    available_seeds,
+    out_of_fold,
+    predictions_folder,
+)
 from busi_utils.study.study import Study
 
 KNOWN_WEIGHTS = Path(__file__).parents[1] / "data" / "initial_weights.csv"
@@ -66,7 +72,7 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     """
     known = pd.read_csv(KNOWN_WEIGHTS).drop(columns=["model", "file"])
     paths = (study.workspace.predictions / study.dataset).glob("*/*/*/seed*_fold*.json")
-    found = pd.DataFrame([json.loads(path.read_text(encoding="utf-8")) for path in sorted(paths)])
+    found = pd.DataFrame([read_json(path, RETRAIN) for path in sorted(paths)])
     found = found.reindex(columns=["model", "init", "weights_sha256"]).dropna()
     found = found[found["model"].isin(models) & (found["weights_sha256"] != "")]
     found = found.rename(columns={"weights_sha256": "sha256"}).drop_duplicates()

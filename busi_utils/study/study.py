@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from busi_utils.audit.cohorts import cohort_files
 from busi_utils.audit.folds import read_folds
 from busi_utils.audit.manifest import read_manifest
 from busi_utils.errors import StudyError
+from busi_utils.kept import read_json
 from busi_utils.models import Backbone
 from busi_utils.recipes import ONE_TRAINING, Recipe, recipe_of
 from busi_utils.study.cells import Cell, config_hash, images_text, is_done
@@ -168,9 +168,17 @@ def plan(cells: Sequence[Cell], jobs: int, dataset: str, workspace: Workspace) -
 def _seconds_of_one(workspace: Workspace, dataset: str, model: str, recipe: str) -> float | None:
     """Return the median time of a cell alike, None if there was none."""
     paths = (workspace.predictions / dataset).glob(f"*/{model}/{recipe}/seed*_fold*.json")
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    records = [one for path in paths if (one := _readable(path))]
     times = [sum(r[name] for name in _SECONDS) for r in records if _SECONDS[1] in r]
     return median(times) if times else None
+
+
+def _readable(path: Path) -> dict[str, Any]:
+    """Return a record, or nothing if it is damaged: whoever needs it says so; estimates do not."""
+    try:
+        return read_json(path, "")
+    except StudyError:
+        return {}
 
 
 def duration(seconds: float) -> str:

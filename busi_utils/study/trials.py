@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from busi_utils.kept import keep_table
 from busi_utils.recipes import settings_of
 from busi_utils.stats.metrics import encode
 from busi_utils.study.predictions import FILE_NAME, PROBABILITIES, read_prediction_file
 from busi_utils.study.study import Study
-from busi_utils.workspace import write_csv
 
 COLUMNS = ["dataset", "cohort", "model", "recipe", "seeds", "cells", "n"]
 COLUMNS += ["accuracy", "balanced_accuracy", "log_loss", "settings"]
@@ -45,7 +45,7 @@ def trials(study: Study, cohort: str) -> pd.DataFrame:
     order = ["model", "balanced_accuracy"]
     table = pd.DataFrame(rows, columns=COLUMNS)
     table = table.sort_values(order, ascending=[True, False], ignore_index=True)
-    write_csv(study.workspace.results / "trials.csv", table, float_format="%.6f")
+    keep_table(study.workspace.results / "trials.csv", table, float_format="%.6f")
     return table
 
 
