@@ -122,7 +122,7 @@ def is_done(cell: Cell, expected_hash: str, workspace: Workspace) -> bool:
 
 def read_record(cell: Cell, workspace: Workspace) -> dict[str, Any]:
     """Return a cell's run record."""
-    return read_json(cell.record(workspace), _AGAIN, ("config_hash", "init"))
+    return read_json(cell.record(workspace), _AGAIN, ("init",))
 
 
 def prediction_table(
