@@ -133,7 +133,7 @@ def _replace(folder: Path, parameters: dict[str, Any]) -> None:
     part = folder.parent / f".{folder.name}.part"
     shutil.rmtree(part, ignore_errors=True)
     try:
-        writer = DatasetWriter(part)
+        writer = DatasetWriter(root=part)
         fill(writer, parameters)
         ledger = pd.DataFrame(writer.ledger, columns=LEDGER_COLUMNS)
         write_csv(part / _LEDGER, ledger)

@@ -15,12 +15,10 @@ from busi_utils import CLASSES
 
 
 @dataclass
-class DatasetWriter:
-    """Numbers, writes and remembers the images of one data set."""
+class PlantedImages:
+    """Numbers and remembers the images of one data set, and what was planted in them."""
 
-    root: Path
     ledger: list[tuple[str, str, str, str, str]] = field(default_factory=list)
-    sizes: dict[str, int] = field(default_factory=dict)
     marks: dict[str, dict[str, str]] = field(default_factory=dict)
     written: dict[str, list[tuple[str, Phantom]]] = field(
         default_factory=lambda: {label: [] for label in CLASSES}
@@ -32,6 +30,25 @@ class DatasetWriter:
     def note(self, image_id: str, label: str, fault: str, twin_of: str, detail: str) -> None:
         self.ledger.append((image_id, label, fault, twin_of, detail))
 
+    def add(self, phantom: Phantom, marks: dict[str, str]) -> str:
+        """Take in an image that carries ``marks`` under the next number of its class."""
+        label, name = phantom.label, self.next_id(phantom.label)
+        if len(phantom.masks) > 1:
+            self.note(name, label, "several_masks", "", f"masks={len(phantom.masks)}")
+        for fault, detail in marks.items():
+            self.note(name, label, fault, "", detail)
+        self.marks[name] = marks
+        self.written[label].append((name, phantom))
+        return name
+
+
+@dataclass
+class DatasetWriter(PlantedImages):
+    """Writes the images to a folder as well."""
+
+    root: Path = Path()
+    sizes: dict[str, int] = field(default_factory=dict)
+
     def put(self, label: str, name: str, content: bytes) -> None:
         path = self.root / label / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,19 +56,12 @@ class DatasetWriter:
         self.sizes[f"{label}/{name}"] = len(content)
 
     def add(self, phantom: Phantom, marks: dict[str, str]) -> str:
-        """Write an image that carries ``marks``, with its masks, under the next number."""
-        label, name = phantom.label, self.next_id(phantom.label)
-        self.put(label, f"{name}.png", png(phantom.image))
+        name = super().add(phantom, marks)
+        self.put(phantom.label, f"{name}.png", png(phantom.image))
         masks = phantom.masks or [np.zeros(phantom.image.shape, bool)]
         for k, mask in enumerate(masks):
             suffix = f"_{k}" if k else ""
-            self.put(label, f"{name}_mask{suffix}.png", png(mask))
-        if len(masks) > 1:
-            self.note(name, label, "several_masks", "", f"masks={len(masks)}")
-        for fault, detail in marks.items():
-            self.note(name, label, fault, "", detail)
-        self.marks[name] = marks
-        self.written[label].append((name, phantom))
+            self.put(phantom.label, f"{name}_mask{suffix}.png", png(mask))
         return name
 
 
@@ -60,23 +70,24 @@ def fill(writer: DatasetWriter, parameters: dict[str, Any]) -> None:
     counts, seed, scanner = (parameters[k] for k in ("counts", "seed", "scanner"))
     for label in CLASSES:
         (writer.root / label).mkdir(parents=True, exist_ok=True)
-        marks = _generator(seed, scanner, label, 0)
+        marks = generator(seed, scanner, label, 0)
         for phantom in render_phantoms([label] * counts[label], seed, scanner):
             _add_marked(writer, marks, phantom, MARK_SHARE[label] * parameters["plant"])
     if parameters["plant"]:
         _add_twins(writer, seed, scanner)
-        _add_cross_class(writer, _generator(seed, scanner, "malignant", 2))
+        _add_cross_class(writer, generator(seed, scanner, "malignant", 2))
     if parameters["broken"]:
         _add_broken(writer, counts, seed, scanner)
 
 
-def _generator(seed: int, scanner: str, label: str, purpose: int) -> np.random.Generator:
+def generator(seed: int, scanner: str, label: str, purpose: int) -> np.random.Generator:
+    """Return the random numbers of one purpose for one class: 0 marks, 1 twins, 2 wrong labels."""
     key = (len(SCANNERS) + list(SCANNERS).index(scanner), CLASSES.index(label), purpose)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def _add_marked(
-    writer: DatasetWriter,
+    writer: PlantedImages,
     rng: np.random.Generator,
     phantom: Phantom,
     share: float,
@@ -96,17 +107,28 @@ def _add_twins(writer: DatasetWriter, seed: int, scanner: str) -> None:
     for label in CLASSES:
         originals = list(writer.written[label])
         unmarked = [original for original in originals if not writer.marks[original[0]]]
-        rng = _generator(seed, scanner, label, 1)
+        rng = generator(seed, scanner, label, 1)
         for kind in TWINS:
             among = unmarked if kind == "cropped" else originals  # a crop would cut marks in two
             many = min(len(among), max(1, round(0.04 * len(originals))))
             for chosen in rng.permutation(len(among))[:many]:
-                source, phantom = among[chosen]
-                image, masks, detail = make_twin(rng, phantom.image, phantom.masks, kind)
                 share = 0.25 if kind in ("rescaled", "brightness") else 0.0
-                twin = Phantom(image, masks, label)
-                name = _add_marked(writer, rng, twin, share, writer.marks[source])
-                writer.note(name, label, kind, source, detail)
+                add_twin(writer, rng, among[chosen], kind, share)
+
+
+def add_twin(
+    writer: PlantedImages,
+    rng: np.random.Generator,
+    original: tuple[str, Phantom],
+    kind: str,
+    mark_share: float = 0.0,
+) -> None:
+    """Add a twin of an image; it inherits the marks, or is marked with probability `mark_share`."""
+    source, phantom = original
+    image, masks, detail = make_twin(rng, phantom.image, phantom.masks, kind)
+    twin = Phantom(image, masks, phantom.label)
+    name = _add_marked(writer, rng, twin, mark_share, writer.marks[source])
+    writer.note(name, phantom.label, kind, source, detail)
 
 
 def _add_cross_class(writer: DatasetWriter, rng: np.random.Generator) -> None:
