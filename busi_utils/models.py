@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from busi_utils.errors import StudyError
+from busi_utils.mobilenetv4 import mobilenetv4_conv_small
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +25,7 @@ RAW = "x"
 
 @dataclass(frozen=True)
 class Backbone:
-    """One network of `keras.applications`.
+    """One network of `keras.applications`, or of this module's own.
 
     Attributes
     ----------
@@ -33,7 +34,7 @@ class Backbone:
     title : str
         Name in tables and figures.
     builder : str
-        Function of `keras.applications`.
+        Function of `keras.applications`, or `mobilenetv4.mobilenetv4_conv_small`.
     input_range : str
         What the network wants of 0-255 pixels: ``SIGNED`` [-1, 1], or ``RAW`` where the graph
         rescales inside.
@@ -46,7 +47,7 @@ class Backbone:
     weights_file : str
         Name of the ImageNet file in a weights folder; empty where only Keras' own is known.
     keras_file : str
-        Name of the file that Keras downloads and keeps in its own cache.
+        Name of the file that Keras downloads and keeps in its own cache; empty if it has none.
     licence : str
         Licence of the ImageNet weights.
     options : Mapping
@@ -139,6 +140,30 @@ _BACKBONES = (
         keras_file=_V3.format("large_minimalistic"),
         options={"minimalistic": True},
     ),
+    *(
+        Backbone(
+            name=f"mobilenetv2_{width.replace('.', '')}",
+            title=f"MobileNetV2, width {width}",
+            builder="MobileNetV2",
+            input_range=SIGNED,
+            cut_before="block_6_expand",
+            last_at_14="block_13_expand",
+            weights_file="",
+            keras_file=f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5",
+            options={"alpha": float(width)},
+        )
+        for width in ("0.5", "0.35")
+    ),
+    Backbone(
+        name="mobilenetv4_small",
+        title="MobileNetV4-Conv-S",
+        builder="mobilenetv4_conv_small",
+        input_range=SIGNED,
+        cut_before="blocks.2.0.dw_start.conv_pad",
+        last_at_14="blocks.3.0.dw_start.conv_pad",
+        weights_file="mobilenetv4_conv_small.safetensors",
+        keras_file="",
+    ),
 )
 MODELS: dict[str, Backbone] = {entry.name: entry for entry in _BACKBONES}
 
@@ -173,7 +198,7 @@ def build_backbone(entry: Backbone, size: int) -> keras.Model:
     """
     import keras  # seconds; those who only read names and results do without
 
-    build = getattr(keras.applications, entry.builder)
+    build = getattr(keras.applications, entry.builder, mobilenetv4_conv_small)
     # An input tensor passes Keras' floor of 71 pixels for Xception, whose last map is 2 x 2 at 64
     # pixels like that of the other networks.
     images = keras.Input((size, size, 3))

@@ -23,6 +23,9 @@ PREPROCESSING = {
     "mobilenetv1": keras.applications.mobilenet,
     "mobilenetv3_small": keras.applications.mobilenet_v3,
     "mobilenetv3_large": keras.applications.mobilenet_v3,
+    "mobilenetv2_05": keras.applications.mobilenet_v2,
+    "mobilenetv2_035": keras.applications.mobilenet_v2,
+    "mobilenetv4_small": keras.applications.mobilenet_v2,  # timm: mean .5, deviation .5 of [0, 1]
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from busi_utils.errors import StudyError
+from busi_utils.mobilenetv4 import load_public_weights
 from busi_utils.models import Backbone, build_backbone
 
 _KERAS_CACHE = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
@@ -65,6 +66,11 @@ def imagenet_weights(entry: Backbone, folder: str | Path = "") -> InitialWeights
     for path in (place / name for place in places for name in names):
         if path.is_file():
             return InitialWeights("imagenet", path, file_sha256(path))
+    if not entry.keras_file:
+        raise StudyError(
+            f"No ImageNet weights for {entry.title} were found, and Keras has none: put "
+            f"{entry.weights_file} into a folder and name it with WEIGHTS=<folder> or BUSI_WEIGHTS."
+        )
     path = _download(entry, folder)
     return InitialWeights("imagenet", path, file_sha256(path))
 
@@ -98,7 +104,10 @@ def load_backbone(entry: Backbone, size: int, initial: InitialWeights) -> keras.
     backbone = build_backbone(entry, size)
     if initial.path is not None:
         try:
-            backbone.load_weights(initial.path)
+            if initial.path.suffix == ".safetensors":
+                load_public_weights(backbone, initial.path)
+            else:
+                backbone.load_weights(initial.path)
         except (ValueError, OSError, KeyError) as error:
             raise StudyError(
                 f"{initial.path} does not fit {entry.title} "
