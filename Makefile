@@ -42,7 +42,7 @@ REPLAY := build/replay
 OPTIONS = --data "$(DATA)" --weights "$(WEIGHTS)" --parameters "$(PARAMETERS)" --set "$(SET)" \
   --only "$(ONLY)" --workspace "$(WORKSPACE)" --timeout "$(TIMEOUT)"
 
-.PHONY: help setup report demo notebooks outputs test bench study pretrain lint format lock download lab clean
+.PHONY: help setup report demo notebooks outputs test bench study pretrain lint format lock download lab exercises clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -97,10 +97,11 @@ test: $(TRAIN) ## Unit tests, the whole demonstration, then the notebooks' store
 	@$(NO_DATA) $(QUIET) $(PY) -m busi_report report --parameters demo
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests/test_demonstration.py
 	@rm -rf $(REPLAY) && mkdir -p $(REPLAY)
-	@cp -R busi_phantom busi_report busi_utils notebooks results figures report $(REPLAY)
+	@cp -R busi_lessons busi_phantom busi_report busi_utils notebooks results figures report $(REPLAY)
 	@$(NO_DATA) $(QUIET) PYTHONPATH="$(CURDIR)/$(REPLAY):$(CURDIR)/tests/base_only" OPENBLAS_NUM_THREADS=1 \
 	  $(PY) -m pytest --rootdir $(REPLAY) --numprocesses 2 --dist loadfile --nbval-lax --nbval-current-env \
-	  --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=300 $(REPLAY)/notebooks
+	  --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=300 --ignore $(REPLAY)/notebooks/lessons/student \
+	  $(REPLAY)/notebooks
 
 bench: $(TRAIN) ## Time the fast ways against the ordinary ones; tables into report/tables/
 	@$(QUIET) $(PY) -m benchmarks --workspace "$(WORKSPACE)"
@@ -130,6 +131,9 @@ download: $(BASE) ## Fetch BUSI from its official source into DATA=<folder>
 
 lab: $(BASE) ## Open the notebooks in JupyterLab
 	@$(VENV)/bin/jupyter lab notebooks
+
+exercises: $(BASE) ## Make the students' lessons from the masters in notebooks/lessons/
+	@$(PY) -m busi_lessons exercises
 
 clean: ## Remove the demonstration, caches and half-run notebooks (results stay)
 	rm -rf demo build .pytest_cache .ruff_cache .hypothesis report/runs

@@ -15,6 +15,7 @@ ABOVE_ONE_ANOTHER = [
     "busi_utils.record",
     "busi_utils.plots",
     "busi_utils.notebook",
+    "busi_lessons",
     "busi_report",
     "benchmarks",
 ]
@@ -43,7 +44,7 @@ def imports_of(path: Path) -> set[str]:
 def test_no_import_runs_upwards():
     upward = [
         f"{module} -> {name}"
-        for folder in ("busi_utils", "busi_phantom", "busi_report", "benchmarks")
+        for folder in ("busi_utils", "busi_phantom", "busi_lessons", "busi_report", "benchmarks")
         for path in (REPOSITORY / folder).rglob("*.py")
         for module in [".".join(path.relative_to(REPOSITORY).with_suffix("").parts)]
         for name in imports_of(path)

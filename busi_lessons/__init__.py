@@ -1,0 +1,5 @@
+"""Six lessons on testing image classifiers honestly: exercises, their checks, student versions."""
+
+LESSONS = {  # name -> notebook; the module busi_lessons.<name> holds its exercises
+    "leak": "L1_leak.ipynb",
+}

@@ -1,0 +1,37 @@
+"""``python -m busi_lessons``: make the students' notebooks, or grade what they hand in."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from busi_lessons.grading import grade
+from busi_lessons.masters import STUDENT, write_exercises
+from busi_utils.errors import StudyError
+from busi_utils.workspace import write_csv
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m busi_lessons", description=__doc__)
+    tasks = parser.add_subparsers(dest="task", required=True)
+    tasks.add_parser("exercises", help=f"write {STUDENT} from the masters")
+    marks = tasks.add_parser("grade", help="run handed-in notebooks with a number of your own")
+    marks.add_argument("folder", type=Path, help="holds the notebooks, in sub-folders or not")
+    marks.add_argument("--student", type=int, default=90_001, help="number to run them with")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.task == "exercises":
+            print(f"{len(write_exercises())} lessons in {STUDENT}")
+        else:
+            table = grade(chosen.folder, chosen.student)
+            write_csv(chosen.folder / "grades.csv", table)
+            print(table.to_string(index=False))
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
