@@ -19,6 +19,7 @@ from busi_utils.recipes import RECIPES
 from busi_utils.record import templates
 from busi_utils.record.numbers import read_metrics, record_metrics
 from busi_utils.study.predictions import RETRAIN
+from busi_utils.study.rows import unknown_starts
 from busi_utils.workspace import REPOSITORY, Workspace, atomic_path, write_text
 
 TEMPLATE = REPOSITORY / "report" / "report.md"
@@ -144,17 +145,26 @@ def _options() -> list[str]:
     ]
 
 
+def _banner(workspace: Workspace, dataset: str) -> str:
+    """Return what stands above every page of a report on phantoms, or from unknown weights."""
+    if dataset == "phantom":
+        return BANNER
+    if starts := unknown_starts(workspace, dataset):
+        return f"Where ImageNet weights are named, networks started from {', '.join(starts)}."
+    return ""
+
+
 def _to_html(text: str, workspace: Workspace, dataset: str) -> str:
     options = [*_options(), "--mathml", "--toc", "--toc-depth=2", f"--css={CSS}"]
-    if dataset == "phantom":
-        options.append(f'--variable=include-before:<div class="banner" role="note">{BANNER}</div>')
+    if banner := _banner(workspace, dataset):
+        options.append(f'--variable=include-before:<div class="banner" role="note">{banner}</div>')
     return pandoc(text, source=_SOURCE, target="html", folder=workspace.root, options=options)
 
 
 def _to_pdf(text: str, workspace: Workspace, dataset: str) -> bytes:
     options = [*_options(), f"--template={PAGE}"]
-    if dataset == "phantom":
-        options.append(f"--variable=banner:{BANNER}")
+    if banner := _banner(workspace, dataset):
+        options.append(f"--variable=banner:{banner}")
     document = pandoc(
         text, source=_SOURCE, target="typst-citations", folder=workspace.root, options=options
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from busi_utils.audit.datasets import sources_of
 from busi_utils.plots import theme
 from busi_utils.record import numbers, rules, templates
 from busi_utils.record.claims import judged
+from busi_utils.study.rows import unknown_starts
 from busi_utils.study.study import Study
 from busi_utils.workspace import workspace_for
 
@@ -90,6 +92,8 @@ class Page:
         """
         if fig is not None:
             caption, alt = templates.caption(name, {"what": self.what} | values)
+            if self._unknown_starts:
+                caption += f" Networks started from {', '.join(self._unknown_starts)}."
             theme.save_figure(
                 fig,
                 name,
@@ -102,6 +106,11 @@ class Page:
             )
             plt.close(fig)
         self._show_figure(name)
+
+    @cached_property
+    def _unknown_starts(self) -> list[str]:
+        """What no text may call ImageNet weights."""
+        return unknown_starts(self.place, self.dataset)
 
     def _show_figure(self, name: str) -> None:
         entry = theme.read_figures(self.place).get(name)

@@ -20,7 +20,6 @@ from busi_utils.study.cells import (
     config_hash,
     grid,
     images_text,
-    is_done,
     prediction_table,
     save_cell,
 )
@@ -69,13 +68,16 @@ def test_the_hash_follows_what_predictions_depend_on(monkeypatch):
 
 def test_a_record_with_another_hash_is_not_done(tmp_path):
     workspace = Workspace(tmp_path)
+    save_folds(FOLDS, "phantom", "clean", workspace)
+    study = Study("phantom", workspace)
+    object.__setattr__(study, "manifest", MANIFEST)
     table = prediction_table(["benign (1)"], ["benign"], pd.DataFrame([[0.1, 0.7, 0.2]]).to_numpy())
-    save_cell(CELL, table, table, {"config_hash": "abc"}, workspace)
-    assert is_done(CELL, "abc", workspace)
-    assert not is_done(CELL, "abd", workspace)
-    CELL.predictions(workspace).unlink()
-    assert not is_done(CELL, "abc", workspace)
+    for digest, missing in ((study.config_hash(CELL, ""), []), ("abd", [CELL])):
+        save_cell(CELL, table, table, {"config_hash": digest, "init": "random"}, workspace)
+        assert study.missing([CELL]) == missing
     assert list(pd.read_csv(CELL.validation(workspace)).columns) == list(table.columns)
+    CELL.predictions(workspace).unlink()
+    assert study.missing([CELL]) == [CELL]
 
 
 def test_training_without_images_is_refused(tmp_path):

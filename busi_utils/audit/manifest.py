@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from busi_utils import forms
+from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
 from busi_utils.audit.images import pixel_sha256, read_grey, read_mask
 from busi_utils.audit.marks import is_annotated
 from busi_utils.audit.published import SOURCE, facts_of
-from busi_utils.audit.sources import SourceImage, raise_problems, scan_sources
+from busi_utils.audit.sources import SourceImage, masks_beside, raise_problems, scan_sources
 from busi_utils.errors import StudyError
 from busi_utils.kept import read_kept
 from busi_utils.workspace import Workspace
@@ -134,6 +135,28 @@ def _read_all(
     text = [name for name in FOUND if name not in _TYPES]
     greys = {row["sha256"]: grey for row, grey in results}
     return found.astype({**_TYPES, **dict.fromkeys(text, "str")}), greys
+
+
+def changed_masks(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> list[str]:
+    """Return the images whose masks cover another share than the manifest lists.
+
+    Raises
+    ------
+    StudyError
+        If a mask cannot be read.
+    """
+    roots = {name: class_root(folder).resolve() for name, folder in sources.items()}
+    files = [roots[row.source] / row.path for row in manifest.itertuples()]
+    beside = {folder: masks_beside(folder) for folder in {path.parent for path in files}}
+
+    def share(path: Path, shape: tuple[int, int]) -> float:
+        masks = beside[path.parent].get(path.stem.lower(), [])
+        return round(float(read_mask(masks, shape).mean()), 6)
+
+    shapes = zip(manifest["height"], manifest["width"], strict=True)
+    with ThreadPoolExecutor() as pool:
+        found = np.array(list(pool.map(share, files, shapes)))
+    return manifest["image_id"][found != manifest["lesion_fraction"]].tolist()
 
 
 def _group(found: pd.DataFrame, greys: dict[str, np.ndarray]) -> tuple[pd.Series, pd.DataFrame]:

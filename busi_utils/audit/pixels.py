@@ -10,14 +10,13 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from busi_utils import workspace
 from busi_utils.audit.images import letterbox, pixel_sha256, read_grey, read_mask, squeeze
 from busi_utils.audit.marks import without_marks
 from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
-from busi_utils.workspace import atomic_path
+from busi_utils.workspace import atomic_path, lock_file
 
 Fit = Literal["letterbox", "squeeze"]
 Marks = Literal["kept", "inpainted"]
@@ -109,14 +108,7 @@ def _cached(
     recipe = f"{_CACHE_VERSION}:{kind}:{fit}:{size}:" + ",".join(keys)
     path = workspace.CACHE / f"{kind}_{size}_{hashlib.sha256(recipe.encode()).hexdigest()[:20]}.npy"
     shape = (len(rows), size, size)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StudyError(
-            f"The cache folder {path.parent} cannot be made ({error.strerror}): "
-            "set BUSI_CACHE to a folder that can be written."
-        ) from error
-    with FileLock(f"{path}.lock"):  # a second run waits here and then reads the first one's file
+    with lock_file(Path(f"{path}.lock")):  # a second run waits, then reads the first one's file
         if (array := _mapped(path, shape)) is not None:
             return array
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}

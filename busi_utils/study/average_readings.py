@@ -158,7 +158,7 @@ class AverageReadings:
         own = {
             "recipe": cell.recipe,
             "hyper_parameters": recipe_of(cell.recipe).as_dict(),
-            "config_hash": self.study.config_hash(cell),
+            "config_hash": self.study.config_hash(cell, self.cell_run.start["weights_sha256"]),
         }
         return replace(self.cell_run, start=self.cell_run.start | own, progress=run)
 

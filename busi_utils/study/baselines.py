@@ -12,10 +12,12 @@ import numpy as np
 from busi_utils.audit.cohorts import cohort_files
 from busi_utils.audit.folds import share_of_groups
 from busi_utils.audit.pixels import load_pixels
-from busi_utils.recipes import CHANGES, LOGISTIC, REFERENCE, SHARES
+from busi_utils.models import backbone_of
+from busi_utils.recipes import CHANGES, LOGISTIC, ORIGINAL, REFERENCE, SHARES
 from busi_utils.stats.metrics import encode
-from busi_utils.study.cells import Cell, grid, prediction_table, save_cell
+from busi_utils.study.cells import Cell, grid, prediction_table, save_cell, start_told
 from busi_utils.study.execution import run_alone
+from busi_utils.study.inputs import require_start, rest_of_rows
 from busi_utils.study.study import Study
 from busi_utils.training import classifiers
 from busi_utils.workspace import locked
@@ -26,6 +28,7 @@ TITLES = {
     "metadata": "image size and burnt-in marks only",
 }
 REFERENCES = tuple(TITLES)
+_NO_START = {"init": "none"}
 _PIXELS = 64  # side at which the nearest neighbour compares grey values
 
 
@@ -83,39 +86,49 @@ def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], Non
             cohorts = {cell.cohort for cell in cells_of_model}
             ids = sorted({name for cohort in cohorts for name in study.folds(cohort)["image_id"]})
             changes = sorted({CHANGES.get(cell.recipe, "") for cell in cells_of_model})
-            features, init = _features(study, model, ids, changes)
+            features, start = _features(study, model, ids, changes, cells_of_model)
             rows = {name: row for row, name in enumerate(ids)}
             for cell in cells_of_model:
                 wanted = [rows[name] for name in study.folds(cell.cohort)["image_id"]]
-                _fit(study, cell, features[CHANGES.get(cell.recipe, "")][wanted], init)
+                _fit(study, cell, features[CHANGES.get(cell.recipe, "")][wanted], start)
     return len(todo)
 
 
 def _features(
-    study: Study, model: str, image_ids: Sequence[str], changes: Sequence[str]
-) -> tuple[dict[str, np.ndarray], str]:
+    study: Study,
+    model: str,
+    image_ids: Sequence[str],
+    changes: Sequence[str],
+    cells: Sequence[Cell],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return what a reference sees of each image, by change, and how its network started."""
     if model not in REFERENCES:
-        init = "phantom" if study.dataset == "phantom" else "imagenet"
-        return run_alone(_frozen, study, model, image_ids, changes), init
+        return run_alone(_frozen, study, model, image_ids, changes, cells)
     if model == "nearest_neighbour":
         files = cohort_files("raw", study.manifest, study.sources).set_index("image_id")
-        return {"": np.asarray(load_pixels(files.loc[image_ids].reset_index(), _PIXELS))}, "none"
+        return {"": np.asarray(load_pixels(files.loc[image_ids].reset_index(), _PIXELS))}, _NO_START
     manifest = study.manifest.set_index("image_id").loc[image_ids]
-    return {"": classifiers.metadata_features(manifest)}, "none"
+    return {"": classifiers.metadata_features(manifest)}, _NO_START
 
 
 def _frozen(
-    study: Study, model: str, image_ids: Sequence[str], changes: Sequence[str]
-) -> dict[str, np.ndarray]:
+    study: Study,
+    model: str,
+    image_ids: Sequence[str],
+    changes: Sequence[str],
+    cells: Sequence[Cell],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     # In a process of its own: TensorFlow is large.
     from busi_utils.study.setup import changed_features, frozen_features
 
+    initial = study.initial_weights(backbone_of(model), ORIGINAL)
+    require_start(study, rest_of_rows(study, cells), initial)
     found = changed_features(study, model, image_ids, [name for name in changes if name])
-    return found | ({"": frozen_features(study, model, image_ids)} if "" in changes else {})
+    found |= {"": frozen_features(study, model, image_ids)} if "" in changes else {}
+    return found, start_told(initial)
 
 
-def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
+def _fit(study: Study, cell: Cell, x: np.ndarray, start: dict[str, str]) -> None:
     folds, started = study.folds(cell.cohort), time.perf_counter()
     y, groups = encode(folds["label"].to_numpy()), folds["group"].to_numpy()
     part = folds[folds["fold"] == cell.fold]
@@ -126,8 +139,8 @@ def _fit(study: Study, cell: Cell, x: np.ndarray, init: str) -> None:
     p = _predict(cell, x[train], y[train], groups[train], x[test])
     table = prediction_table(part["image_id"], part["label"], p)
     record = asdict(cell) | {
-        "config_hash": study.config_hash(cell),
-        "init": init,
+        "config_hash": study.config_hash(cell, start.get("weights_sha256", "")),
+        **start,
         "n_train": int(train.sum()),
         "n_test": int(test.sum()),
         "epochs_run": 0,

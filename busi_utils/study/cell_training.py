@@ -15,6 +15,7 @@ import tensorflow as tf
 from busi_utils import CLASSES
 from busi_utils.audit.folds import inner_split, is_grouped
 from busi_utils.study.cells import Cell, prediction_table, save_cell, start_of_record
+from busi_utils.study.inputs import require_start
 from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
 from busi_utils.training.bank import Bank
@@ -91,7 +92,7 @@ def prepare(study: Study, cell: Cell) -> CellRun:
     """
     study.require_images(cell)
     setup, folds = setup_of(study, cell), study.folds(cell.cohort)
-    identity = study.config_hash(cell)
+    identity = study.config_hash(cell, setup.initial.sha256)
     tf.config.experimental.enable_op_determinism()
     network, bank = setup.network, setup.bank(study.bank_files(cell.cohort))
     ids = inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
@@ -158,6 +159,7 @@ def trained_networks(study: Study, cells: Sequence[Cell]) -> Iterator[tuple[Cell
     network = None
     for cell in cells:
         if (kept := load_state(_network_file(study, cell))) is None:
+            require_start(study, [cell], setup_of(study, cell).initial)
             run = train_cell(study, cell)
             _keep_network(study, cell, run)
             network = run.trainer.network

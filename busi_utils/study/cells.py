@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,11 @@ from busi_utils.audit.folds import FOLDS
 from busi_utils.kept import read_json
 from busi_utils.recipes import Recipe, settings_of
 from busi_utils.study.predictions import PROBABILITIES
+from busi_utils.training.weights import InitialWeights, is_usual
 from busi_utils.workspace import Workspace, write_csv, write_json
 
-if TYPE_CHECKING:
-    from busi_utils.training.weights import InitialWeights
-
-
 _AGAIN = "restore it from the repository, or delete it and run the study for its cell again."
+_BUSI_MASKS = "1ea6b25a6f3964ad"  # of the published masks
 _HASH_VERSION = 2  # raise when training itself changes
 
 
@@ -89,7 +87,20 @@ def images_text(folds: pd.DataFrame, manifest: pd.DataFrame) -> str:
     return table.sort_values("image_id").to_csv(index=False)
 
 
-def config_hash(cell: Cell, images: str, size: int) -> str:
+def masks_digest(manifest: pd.DataFrame) -> str:
+    """Return what the lesion masks of a data set are, as `config_hash` wants it.
+
+    It is empty for the published masks of BUSI and where the manifest tells nothing of masks, so
+    that the hashes of runs from before masks entered stay as they are.
+    """
+    if "lesion_fraction" not in manifest:
+        return ""
+    table = manifest[["sha256", "lesion_fraction"]].sort_values("sha256")
+    digest = hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:16]
+    return "" if digest == _BUSI_MASKS else digest
+
+
+def config_hash(cell: Cell, images: str, size: int, masks: str = "", weights: str = "") -> str:
     """Return what a cell's predictions depend on, as 16 hexadecimal digits.
 
     Parameters
@@ -100,24 +111,31 @@ def config_hash(cell: Cell, images: str, size: int) -> str:
         Of its cohort, see `images_text`.
     size : int
         Side of the network input in pixels.
+    masks : str
+        See `masks_digest`; they count for recipes that learn from them.
+    weights : str
+        SHA-256 of the initial weights; those that the committed results started from do not enter,
+        so that hashes from before weights entered stay as they are.
     """
+    recipe = settings_of(cell.recipe)
     content = {
         "version": _HASH_VERSION,
         "cell": asdict(cell),
-        "recipe": settings_of(cell.recipe),
+        "recipe": recipe,
         "size": size,
         "folds": images,
     }
+    if masks and recipe.get("mask_weight"):
+        content["masks"] = masks
+    if weights and not is_usual(cell.model, weights):
+        content["weights"] = weights
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def is_done(cell: Cell, expected_hash: str, workspace: Workspace) -> bool:
-    """Whether predictions and a record with the expected configuration hash exist."""
-    record = cell.record(workspace)
-    if not (record.exists() and cell.predictions(workspace).exists()):
-        return False
-    return read_record(cell, workspace).get("config_hash") == expected_hash
+def is_there(cell: Cell, workspace: Workspace) -> bool:
+    """Whether predictions and a record exist, of whatever configuration."""
+    return cell.record(workspace).exists() and cell.predictions(workspace).exists()
 
 
 def read_record(cell: Cell, workspace: Workspace) -> dict[str, Any]:
@@ -149,6 +167,12 @@ def save_cell(
     write_json(cell.record(workspace), record | {"sha256": sha256})
 
 
+def start_told(initial: InitialWeights) -> dict[str, str]:
+    """Return how a run record tells its start."""
+    told = {"init": initial.init, "weights_sha256": initial.sha256}
+    return told | ({"weights_origin": initial.origin} if initial.origin else {})
+
+
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
 
@@ -160,8 +184,7 @@ def start_of_record(
         **asdict(cell),
         "hyper_parameters": recipe.as_dict(),
         "size": size,
-        "init": initial.init,
-        "weights_sha256": initial.sha256,
+        **start_told(initial),
         "versions": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "processor": _processor(),

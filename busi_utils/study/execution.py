@@ -16,9 +16,10 @@ from typing import Any
 
 from busi_utils.errors import StudyError, require_tensorflow
 from busi_utils.models import backbone_of
-from busi_utils.recipes import ONE_TRAINING, recipe_of
+from busi_utils.recipes import ONE_TRAINING, recipe_of, settings_of
 from busi_utils.study.cells import Cell, grid
 from busi_utils.study.cluster import run_on_cluster
+from busi_utils.study.inputs import require_masks, require_start, rest_of_rows
 from busi_utils.study.study import Study, duration, jobs_of, plan
 from busi_utils.workspace import locked
 
@@ -54,6 +55,8 @@ def run_missing(
         If data or weights are missing, another run trains in this workspace, or a process dies;
         see also `cluster.run_on_cluster`.
     """
+    if any(settings_of(cell.recipe).get("mask_weight") for cell in cells):
+        require_masks(study)
     todo = study.missing(cells)
     say(f"{len(cells)} cells wanted, {len(cells) - len(todo)} there, {len(todo)} to train")
     if not todo:
@@ -62,7 +65,7 @@ def run_missing(
     for line in plan(todo, jobs, study.dataset, study.workspace):
         say(line)
     with locked(study.workspace, "study", wait_s=0):
-        run_alone(_find_weights, study, sorted({(cell.model, cell.recipe) for cell in todo}))
+        run_alone(_find_weights, study, todo)
         work = jobs_of(todo)
         done = (
             run_on_cluster(_train, study, work, scheduler)
@@ -89,10 +92,14 @@ def run_rows(
     return run_missing(study, cells, jobs, say)
 
 
-def _find_weights(study: Study, starts: Sequence[tuple[str, str]]) -> None:
-    """Stop before anything starts if weights lack; make those that can be made only once."""
-    for model, recipe in starts:
-        study.initial_weights(backbone_of(model), recipe_of(recipe))
+def _find_weights(study: Study, cells: Sequence[Cell]) -> None:
+    """Stop before anything starts if weights lack or are not those of the rest of a row; make
+    those that can be made only once.
+    """
+    for model, recipe in sorted({(cell.model, cell.recipe) for cell in cells}):
+        initial = study.initial_weights(backbone_of(model), recipe_of(recipe))
+        same = [c for c in cells if (c.model, c.recipe) == (model, recipe)]
+        require_start(study, rest_of_rows(study, same), initial)
 
 
 def _tell(done: Iterable[list[Cell]], cells_all: int, say: Callable[[str], None]) -> None:

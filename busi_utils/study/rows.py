@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,8 +25,9 @@ from busi_utils.study.predictions import (
     predictions_folder,
 )
 from busi_utils.study.study import Study
+from busi_utils.training.weights import UNKNOWN, known_weights
+from busi_utils.workspace import Workspace
 
-KNOWN_WEIGHTS = Path(__file__).parents[1] / "data" / "initial_weights.csv"
 Row = tuple[str, str, str]
 """(cohort, model, recipe)"""
 
@@ -48,13 +48,18 @@ def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
     Raises
     ------
     StudyError
-        If its cells started from different initialisations, which no row may hide.
+        If its cells started from different initialisations or files, which no row may hide.
     """
     cells = grid(study.dataset, *([name] for name in row), seeds)
     table = pd.DataFrame([read_record(cell, study.workspace) for cell in cells])
-    kinds = table["init"].unique()
-    if len(kinds) != 1:
-        raise StudyError(f"{' '.join(row)} mixes initialisations ({', '.join(kinds)}).")
+    for name in {"init", "weights_sha256"} & set(table):
+        kinds = table[name].dropna().unique()  # older records of frozen features name no file
+        if len(kinds) > 1:
+            first = cells[int((table[name] == kinds[1]).argmax())].record(study.workspace)
+            raise StudyError(
+                f"{' '.join(row)} mixes initialisations ({', '.join(map(str, kinds))}; {first}): "
+                "delete the results of one kind and run the study for the row again."
+            )
     return table
 
 
@@ -62,7 +67,7 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     """Return what is known of the weights that each network started from.
 
     A run record names its weights file by hash; `data/initial_weights.csv` describes the files that
-    the study used. Another file, such as Keras' own, is said to be another.
+    the study used, and knows Keras' own. Another file is said to be another.
 
     Returns
     -------
@@ -70,18 +75,28 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
         Columns ``model, title, init, sha256, origin, precision, changed, consequence``;
         one line a network and file.
     """
-    known = pd.read_csv(KNOWN_WEIGHTS).drop(columns=["model", "file"])
+    known = known_weights()
+    known = known[known["sha256"] != ""].drop(columns=["model", "file", "md5"])
     paths = (study.workspace.predictions / study.dataset).glob("*/*/*/seed*_fold*.json")
     found = pd.DataFrame([read_json(path, RETRAIN) for path in sorted(paths)])
-    found = found.reindex(columns=["model", "init", "weights_sha256"]).dropna()
+    found = found.reindex(columns=["model", "init", "weights_sha256", "weights_origin"])
+    found = found.dropna(subset=["model", "init", "weights_sha256"])
     found = found[found["model"].isin(models) & (found["weights_sha256"] != "")]
     found = found.rename(columns={"weights_sha256": "sha256"}).drop_duplicates()
     found["model"] = pd.Categorical(found["model"], list(models))
     table = found.sort_values(["model", "sha256"]).merge(known, on="sha256", how="left")
+    table["origin"] = table["origin"].fillna(table.pop("weights_origin"))
     table.loc[table["init"] == "phantom", "origin"] = "learnt from phantoms"
     table = table.astype({"model": str}).fillna("not described here")
     table.insert(1, "title", [MODELS[model].title for model in table["model"]])
     return table
+
+
+def unknown_starts(workspace: Workspace, dataset: str) -> list[str]:
+    """Return the names of unknown weights that stored cells of a data set started from, if any."""
+    paths = (workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json")
+    starts = {str(read_json(path, RETRAIN).get("init")) for path in paths}
+    return sorted(start for start in starts if start.startswith(UNKNOWN))
 
 
 def summarise(

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -19,11 +19,21 @@ from busi_utils.errors import StudyError
 from busi_utils.kept import read_json
 from busi_utils.models import Backbone
 from busi_utils.recipes import ONE_TRAINING, Recipe, recipe_of
-from busi_utils.study.cells import Cell, config_hash, images_text, is_done
+from busi_utils.study.cells import (
+    Cell,
+    config_hash,
+    images_text,
+    is_there,
+    masks_digest,
+    read_record,
+)
+from busi_utils.study.inputs import named_weights
+from busi_utils.training.weights import (
+    RANDOM,
+    InitialWeights,
+    imagenet_weights,
+)
 from busi_utils.workspace import Stamp, Workspace, stamp
-
-if TYPE_CHECKING:  # TensorFlow takes seconds to import; reading results does not need it
-    from busi_utils.training.weights import InitialWeights
 
 
 @dataclass(frozen=True)
@@ -59,16 +69,36 @@ class Study:
 
     def missing(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells that have no record with the current configuration."""
-        images = {cohort: self._images_text(cohort) for cohort in {cell.cohort for cell in cells}}
+        return [cell for cell in cells if not self._is_done(cell)]
 
-        def expected(cell: Cell) -> str:
-            return config_hash(cell, images[cell.cohort], self.size)
+    def _is_done(self, cell: Cell) -> bool:
+        if not is_there(cell, self.workspace):
+            return False
+        record = read_record(cell, self.workspace)
+        weights = record.get("weights_sha256", "")
+        if weights and named_weights(self, cell) not in ("", weights):
+            return False
+        return record.get("config_hash") == self.config_hash(cell, weights)
 
-        return [cell for cell in cells if not is_done(cell, expected(cell), self.workspace)]
+    def config_hash(self, cell: Cell, weights: str | None = None) -> str:
+        """Return the configuration hash of a cell; see `cells.config_hash`.
 
-    def config_hash(self, cell: Cell) -> str:
-        """Return the configuration hash of a cell; see `cells.config_hash`."""
-        return config_hash(cell, self._images_text(cell.cohort), self.size)
+        ``weights`` is the SHA-256 of its initial weights; None: of those that its record names.
+        """
+        if weights is None:
+            weights = self.recorded_weights(cell)
+        images = self._images_text(cell.cohort)
+        return config_hash(cell, images, self.size, self._masks, weights)
+
+    def recorded_weights(self, cell: Cell) -> str:
+        """Return the SHA-256 of the weights that a cell started from; empty if no record tells."""
+        if not is_there(cell, self.workspace):
+            return ""
+        return read_record(cell, self.workspace).get("weights_sha256", "")
+
+    @cached_property
+    def _masks(self) -> str:
+        return masks_digest(self.manifest)
 
     def _images_text(self, cohort: str) -> str:
         file = stamp(self.workspace.folds(self.dataset, cohort))
@@ -91,12 +121,11 @@ class Study:
 
     def initial_weights(self, entry: Backbone, recipe: Recipe) -> InitialWeights:
         """Return how a network starts: random only if the recipe says so."""
-        from busi_utils.training.pretraining import phantom_weights
-        from busi_utils.training.weights import RANDOM, imagenet_weights
-
         if recipe.init == "random":
             return RANDOM
         if self.dataset == "phantom":
+            from busi_utils.training.pretraining import phantom_weights
+
             return phantom_weights(entry)
         return imagenet_weights(entry, self.weights)
 

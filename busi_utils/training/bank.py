@@ -10,20 +10,20 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from filelock import FileLock
 
 from busi_utils import workspace
 from busi_utils.audit.pixels import load_masks, load_pixels
 from busi_utils.models import to_input
 from busi_utils.recipes import Recipe
 from busi_utils.training.augment import make_view
-from busi_utils.workspace import atomic_path
+from busi_utils.workspace import atomic_path, lock_file
 
 MASK_STRIDE = 16  # of the mask that accompanies a view: 14 x 14 at 224 x 224 input
 _BATCH = 32
@@ -70,7 +70,6 @@ class Bank:
         if trunk is not None and recipe.cut == "features":
             self.dtype = np.dtype(np.float32)
         folder = workspace.CACHE / "banks"
-        folder.mkdir(parents=True, exist_ok=True)
         self._stem = folder / self._identity(trunk_key)
         with self._lock():
             n = len(files)
@@ -99,10 +98,12 @@ class Bank:
         ]
         if self.recipe.marks != "kept":
             content.append(self.recipe.marks)
+        if self.masks is not None:
+            content.append(hashlib.sha256(np.ascontiguousarray(self.masks)).hexdigest())
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
 
-    def _lock(self) -> FileLock:
-        return FileLock(f"{self._stem}.lock")
+    def _lock(self) -> AbstractContextManager[None]:
+        return lock_file(self._stem.with_suffix(".lock"))
 
     def _open(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
         path = Path(f"{self._stem}.{name}")
@@ -125,7 +126,6 @@ class Bank:
             wanted = [(r, v) for r in rows for v in views if not self.done[r, v]]
             for start in range(0, len(wanted), _BATCH):
                 self._fill(wanted[start : start + _BATCH])
-            self.values.flush()
         return len(wanted)
 
     def require_for_training(self, rows: np.ndarray) -> None:
@@ -149,8 +149,12 @@ class Bank:
                 side = self.size // MASK_STRIDE
                 blocks = mask.reshape(side, MASK_STRIDE, side, MASK_STRIDE)
                 self.view_masks[row, view] = blocks.mean(axis=(1, 3), dtype=np.float32)
+        for kept in (self.values, self.view_masks):
+            if kept is not None:
+                kept.flush()  # first: a power cut must not leave zeros taken for outputs
         rows, views = np.array(wanted).T
         self.done[rows, views] = True
+        self.done.flush()
 
     def _view(self, row: int, view: int) -> tuple[np.ndarray, np.ndarray]:
         image = self.pixels[row]
