@@ -2,4 +2,5 @@
 
 LESSONS = {  # name -> notebook; the module busi_lessons.<name> holds its exercises
     "leak": "L1_leak.ipynb",
+    "intervals": "L2_intervals.ipynb",
 }

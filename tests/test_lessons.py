@@ -41,6 +41,11 @@ def defined(lesson, source, name):
     return space[name]
 
 
+@pytest.fixture(autouse=True)
+def _fewer_draws(monkeypatch):
+    monkeypatch.setattr("busi_lessons.intervals.DRAWS", 30)
+
+
 def opened(lesson, student) -> Lesson:
     return open_lesson(lesson, student)
 
