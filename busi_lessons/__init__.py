@@ -3,4 +3,5 @@
 LESSONS = {  # name -> notebook; the module busi_lessons.<name> holds its exercises
     "leak": "L1_leak.ipynb",
     "intervals": "L2_intervals.ipynb",
+    "underfitting": "L3_underfitting.ipynb",
 }

@@ -1,0 +1,235 @@
+"""Lesson 3: is it underfitting? Dropout in the log, the input's scale, batch norm's averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from busi_lessons.exercises import Exercise, Wrong, ask, close, numbers
+
+SCALINGS = ("raw", "unit", "symmetric", "standardised")
+WRITTEN, REMEASURED = "original-unfrozen", "original-unfrozen_bn_remeasured"
+
+
+def small_network(rng: np.random.Generator, inputs: int = 12, hidden: int = 32) -> dict:
+    """Draw a network of one hidden layer: weights ``W1, b1, W2, b2`` and ``dropout`` 0.5."""
+    return {
+        "W1": rng.normal(0, 1 / np.sqrt(inputs), (inputs, hidden)),
+        "b1": rng.normal(0, 0.3, hidden),
+        "W2": rng.normal(0, 1 / np.sqrt(hidden), (hidden, 3)),
+        "b2": rng.normal(0, 0.6, 3),
+        "dropout": 0.5,
+    }
+
+
+def scores(net: dict, X: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Return the scores (n, 3) of a network; with a generator dropout is on, as while training."""
+    hidden = np.maximum(X @ net["W1"] + net["b1"], 0)
+    if rng is not None:
+        kept = rng.random(hidden.shape) >= net["dropout"]
+        hidden = hidden * kept / (1 - net["dropout"])
+    return hidden @ net["W2"] + net["b2"]
+
+
+def labelled(net: dict, rng: np.random.Generator, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Draw inputs (n, k), and labels that the network gets right in nine of ten cases."""
+    X = rng.normal(size=(n, len(net["W1"])))
+    y = scores(net, X).argmax(axis=1)
+    return X, np.where(rng.random(n) < 0.1, rng.integers(0, 3, n), y)
+
+
+def _inference(answer: Callable, rng: np.random.Generator) -> None:
+    for _ in range(4):
+        net = small_network(rng)
+        X, y = labelled(net, rng)
+        found = numbers(ask(answer, net, X, y), (), "the accuracy")
+        right = (scores(net, X).argmax(axis=1) == y).mean()
+        halved = (_halved(net, X) == y).mean()
+        if close(found, right):
+            continue
+        if close(found, 100 * right):
+            raise Wrong("an accuracy lies between 0 and 1.")
+        if close(found, halved):
+            raise Wrong(
+                "the hidden values were scaled down as well. Training already divided what it kept "
+                "by 1 - dropout, so inference uses them as they are."
+            )
+        if found < right - 0.03:
+            raise Wrong(
+                f"it gives {found:.3f} where the network has {right:.3f}: dropout seems to be on."
+            )
+        raise Wrong(f"it gives {found:.3f} instead of {right:.3f}.")
+
+
+def scaled_pixels(rng: np.random.Generator, scaling: str) -> np.ndarray:
+    """Return eight pictures (8, 24, 24), as they look after one of ``SCALINGS``."""
+    brightness, contrast = rng.uniform(25, 120), rng.uniform(6, 30)
+    grey = np.clip(rng.normal(brightness, contrast, (8, 24, 24)), 0, 255).round()
+    if scaling == "raw":
+        return grey
+    if scaling == "unit":
+        return grey / 255
+    if scaling == "symmetric":
+        return grey / 127.5 - 1
+    return (grey - grey.mean()) / grey.std()
+
+
+def _scaling(answer: Callable, rng: np.random.Generator) -> None:
+    wrong = []
+    for case in range(40):
+        scaling = SCALINGS[case % 4]
+        found = ask(answer, scaled_pixels(rng, scaling))
+        if not isinstance(found, str) or found not in SCALINGS:
+            raise Wrong(f"return one of {', '.join(SCALINGS)}, not {str(found)[:30]!r}.")
+        if found != scaling:
+            wrong.append((scaling, found))
+    if not wrong:
+        return
+    true, named = max(set(wrong), key=wrong.count)
+    because = {
+        "unit": "dark pictures never reach 1, and all of a dark 'symmetric' one is negative",
+        "symmetric": "standardised pictures have negative values too, but their mean is 0",
+        "standardised": "'symmetric' values never leave -1 to 1, and their mean need not be 0",
+        "raw": "raw values are whole numbers from 0 to 255",
+    }[named]
+    raise Wrong(f"{len(wrong)} of 40 are misjudged, mostly '{true}' as '{named}': {because}.")
+
+
+def _running(answer: Callable, rng: np.random.Generator) -> None:
+    for momentum in (0.99, 0.9, 0.6):
+        seen = rng.normal(3, 1, 30)
+        found = numbers(ask(answer, seen, momentum), (30,), "the stored means")
+        right = _stored(seen, momentum)
+        if close(found, right):
+            continue
+        if close(found, _stored(seen, 1 - momentum)):
+            raise Wrong(
+                "momentum and its rest are exchanged: in Keras momentum is the share of the OLD "
+                "value that is kept (PyTorch counts the other way round)."
+            )
+        if close(found, np.cumsum(seen) / np.arange(1, 31)):
+            raise Wrong("that is the plain mean so far; old batches should fade.")
+        if close(found, _stored(seen, momentum, seen[0])):
+            raise Wrong("it starts from the first batch; the stored mean starts from 0.")
+        if close(found[1:], right[:-1]):
+            raise Wrong("it is one step late: store each batch before going on.")
+        raise Wrong(f"after the first batch it holds {found[0]:.3f} instead of {right[0]:.3f}.")
+
+
+def _stored(seen, momentum, start=0.0):
+    values = []
+    for batch in seen:
+        start = momentum * start + (1 - momentum) * batch
+        values.append(start)
+    return np.array(values)
+
+
+def hidden_trace(rng: np.random.Generator) -> pd.DataFrame:
+    """Make up a trace with the columns that the study's have."""
+    epochs = np.arange(1, 16)
+    fresh = 0.85 - 0.4 * np.exp(-epochs / 4)
+    stored = fresh - rng.uniform(0.1, 0.25) * np.exp(-epochs / 20)
+    noise = rng.normal(0, 0.02, (3, 15))
+    return pd.DataFrame(
+        {
+            "epoch": epochs,
+            f"val_accuracy {WRITTEN}": stored + noise[0],
+            f"val_accuracy {REMEASURED}": fresh + noise[1],
+            f"train_accuracy {WRITTEN}": np.minimum(stored + 0.08 + noise[2], 1),
+        }
+    )
+
+
+def _lost(answer: Callable, rng: np.random.Generator) -> None:
+    for _ in range(3):
+        trace = hidden_trace(rng)
+        found = numbers(ask(answer, trace), (), "the loss")
+        stored, fresh = (trace[f"val_accuracy {name}"] for name in (WRITTEN, REMEASURED))
+        right = 100 * (fresh - stored).mean()
+        if close(found, right):
+            continue
+        if close(found, -right):
+            raise Wrong("the sign is turned: a loss is what remeasured gives more than stored.")
+        if close(100 * found, right):
+            raise Wrong("that is a share; points are hundredths, so multiply by 100.")
+        if close(found, 100 * (trace[f"train_accuracy {WRITTEN}"] - stored).mean()):
+            raise Wrong(
+                "training less validation tells of overfitting; here two readings of the SAME "
+                "weights on the SAME validation images are compared."
+            )
+        raise Wrong(f"it gives {found:.2f} points instead of {right:.2f}: the mean over epochs.")
+
+
+def _dropped(net, X, y):
+    return (scores(net, X, np.random.default_rng(0)).argmax(axis=1) == y).mean()
+
+
+def _halved(net, X):
+    hidden = np.maximum(X @ net["W1"] + net["b1"], 0) * (1 - net["dropout"])
+    return (hidden @ net["W2"] + net["b2"]).argmax(axis=1)
+
+
+def _by_maximum(x):
+    return "raw" if x.max() > 2 else "unit" if x.max() > 0.5 else "symmetric"
+
+
+def _by_sign(x):
+    return "symmetric" if x.min() < 0 else "unit" if x.max() <= 1 else "raw"
+
+
+def _fitting_gap(trace):
+    return 100 * (trace[f"train_accuracy {WRITTEN}"] - trace[f"val_accuracy {WRITTEN}"]).mean()
+
+
+def _lost_share(trace):
+    return (trace[f"val_accuracy {REMEASURED}"] - trace[f"val_accuracy {WRITTEN}"]).mean()
+
+
+EXERCISES = {
+    "accuracy_in_inference": Exercise(
+        task="returns a network's accuracy with dropout off",
+        examine=_inference,
+        hint="Copy `scores` without the three lines of dropout, then argmax and compare with y.",
+        right="The same weights, without the handicap of training.",
+        wrong={
+            "as logged": (_dropped, "dropout seems to be on"),
+            "scale down as well": (lambda n, X, y: (_halved(n, X) == y).mean(), "scaled down"),
+        },
+    ),
+    "which_scaling": Exercise(
+        task="names the scaling of a batch of pictures",
+        examine=_scaling,
+        hint="No single number decides. Are there negative values? Is the mean 0? Are all values "
+        "within -1 and 1? Ask in an order that leaves one scaling after the other out.",
+        right="All forty batches, dark and flat ones too.",
+        wrong={
+            "by the maximum": (_by_maximum, "are misjudged, mostly"),
+            "by the sign": (_by_sign, "standardised pictures have negative values too"),
+        },
+    ),
+    "stored_means": Exercise(
+        task="returns what batch norm has stored after each batch",
+        examine=_running,
+        hint="Start from 0 and go through the batches: new = momentum * old + (1 - momentum) * "
+        "this batch. Keep every value.",
+        right="Old values fade as a power of the momentum.",
+        wrong={
+            "the other convention": (lambda s, m: _stored(s, 1 - m), "are exchanged"),
+            "plain mean": (lambda s, m: np.cumsum(s) / np.arange(1, len(s) + 1), "plain mean"),
+            "start from the first": (lambda s, m: _stored(s, m, s[0]), "starts from the first"),
+        },
+    ),
+    "lost_points": Exercise(
+        task="returns how many points the stored averages cost, as a mean over epochs",
+        examine=_lost,
+        hint="Two columns of the trace hold validation accuracy: through the averages that "
+        "training stored, and through averages measured anew. Subtract, average, times 100.",
+        right="The same weights and images; only the averages differ.",
+        wrong={
+            "training less validation": (_fitting_gap, "tells of overfitting"),
+            "a share": (_lost_share, "multiply by 100"),
+        },
+    ),
+}
