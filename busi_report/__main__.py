@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from busi_utils.errors import StudyError, require_tensorflow
+from busi_utils.parameters import check_range
 
 if TYPE_CHECKING:
     from busi_report.settings import Settings
@@ -66,6 +67,7 @@ def _report(arguments: argparse.Namespace) -> None:
 def _study(arguments: argparse.Namespace) -> None:
     from busi_utils.audit.cohorts import COHORTS
     from busi_utils.audit.datasets import sources_of
+    from busi_utils.models import backbone_of
     from busi_utils.recipes import recipe_of
     from busi_utils.study.cells import grid
     from busi_utils.study.execution import run_missing
@@ -77,6 +79,8 @@ def _study(arguments: argparse.Namespace) -> None:
             raise StudyError(f"There is no cohort '{cohort}'; there are: {', '.join(COHORTS)}.")
     for recipe in arguments.recipes:
         recipe_of(recipe)
+    for model in arguments.models:
+        backbone_of(model)
     dataset = arguments.dataset
     study = Study(
         dataset,
@@ -117,6 +121,21 @@ def _download(arguments: argparse.Namespace) -> None:
     print(f"BUSI is in {folder}: run 'make report DATA={folder}'.")
 
 
+def _number(name: str, *, or_none: bool = False) -> Callable[[str], int]:
+    """Return the reader of a whole number in its range; 0 may stand for none given."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise StudyError(f"{name} is {text!r}: give a whole number.") from None
+        if not (or_none and value == 0):
+            check_range(name, value, name)
+        return value
+
+    return read
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m busi_report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -128,7 +147,12 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--parameters", default="", help="demo, busi or a .yaml file")
     shared.add_argument("--set", default="", help="overrides: 'epochs=5 seeds=[0, 1]'")
     shared.add_argument("--only", default="", help="number of the one notebook to run")
-    shared.add_argument("--timeout", type=int, default=0, help="seconds that one cell may take")
+    shared.add_argument(
+        "--timeout",
+        type=_number("timeout", or_none=True),
+        default=0,
+        help="seconds that one cell may take",
+    )
     shared.add_argument("--keep-outputs", action="store_true", help="store outputs in notebooks/")
     run = commands.add_parser("run", parents=[shared], help="execute the notebooks")
     run.set_defaults(call=_run)
@@ -140,11 +164,16 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--cohorts", nargs="+", default=["clean"])
     study.add_argument("--models", nargs="+", default=["mobilenetv2"])
     study.add_argument("--recipes", nargs="+", default=["original"])
-    study.add_argument("--seeds", nargs="+", type=int, default=[0])
+    study.add_argument("--seeds", nargs="+", type=_number("seeds"), default=[0])
     study.add_argument(
-        "--size", type=int, default=0, help="side of the input in pixels; default as published"
+        "--size",
+        type=_number("image_size", or_none=True),
+        default=0,
+        help="side of the input in pixels; default as published",
     )
-    study.add_argument("--jobs", type=int, default=1, help="training processes at a time")
+    study.add_argument(
+        "--jobs", type=_number("jobs"), default=1, help="training processes at a time"
+    )
     study.add_argument("--scheduler", default="", help="Dask scheduler, tcp://host:8786")
     study.set_defaults(call=_study)
     pretrain = commands.add_parser("pretrain", help="learn the demonstration's starting weights")
@@ -160,11 +189,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 success, 1 a cell failed, 2 something the user can mend, 130 Ctrl-C."""
     from busi_report.runner import CellFailure
 
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         arguments.call(arguments)
     except StudyError as error:
         print(f"Stopped: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        what = error.filename or "A file"
+        print(
+            f"Stopped: {what} could not be read or written ({error.strerror or error}): free "
+            "space or correct its permissions, then run again.",
+            file=sys.stderr,
+        )
         return 2
     except CellFailure as error:
         print(error, file=sys.stderr)

@@ -10,7 +10,6 @@ import ast
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +17,8 @@ import nbformat
 import yaml
 
 from busi_utils.errors import StudyError
+from busi_utils.parameters import SCALARS, Parameter
 from busi_utils.workspace import NOTEBOOKS
-
-_SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
-_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One typed line of a notebook's parameters cell, such as ``epochs: int = 25``."""
-
-    name: str
-    kind: str
-    default: Any
-    notebook: str
-
-    def read(self, value: Any) -> Any:
-        """Return ``value`` in the declared type (a whole number may stand for a float).
-
-        Raises
-        ------
-        StudyError
-            If it has another type.
-        """
-        if self.kind.startswith("list["):
-            if not isinstance(value, list):
-                raise StudyError(self._complaint(value, f"write [{_as_yaml(value)}]"))
-            return [self._scalar(item, self.kind[5:-1]) for item in value]
-        return self._scalar(value, self.kind)
-
-    def _scalar(self, value: Any, kind: str) -> Any:
-        if kind == "float" and type(value) is int:
-            return float(value)
-        if type(value) is _SCALARS[kind]:
-            return value
-        raise StudyError(self._complaint(value, _remedy(value, kind)))
-
-    def _complaint(self, value: Any, remedy: str) -> str:
-        return (
-            f"Parameter '{self.name}' of {self.notebook} is declared {self.kind}, "
-            f"but {_as_yaml(value)} is {_described(value)}: {remedy}."
-        )
 
 
 def declared_parameters(notebook: Path) -> dict[str, Parameter]:
@@ -94,10 +54,10 @@ def _parameter(line: ast.stmt, notebook: Path) -> Parameter:
             "such as 'epochs: int = 25'."
         )
     kind = ast.unparse(line.annotation)
-    if re.sub(r"^list\[(\w+)\]$", r"\1", kind) not in _SCALARS:
+    if re.sub(r"^list\[(\w+)\]$", r"\1", kind) not in SCALARS:
         raise StudyError(
             f"{notebook.name}: parameter '{line.target.id}' has the type {kind}; use one of "
-            f"{', '.join(_SCALARS)} or a list of it, such as list[int]."
+            f"{', '.join(SCALARS)} or a list of it, such as list[int]."
         )
     parameter = Parameter(line.target.id, kind, None, notebook.stem)
     return Parameter(line.target.id, kind, parameter.read(_literal(line, notebook)), notebook.stem)
@@ -191,29 +151,3 @@ def _yaml(text: str, where: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         raise StudyError(f"{where} is no valid YAML{line}: correct it.") from error
-
-
-def _as_yaml(value: Any) -> str:
-    flow = yaml.safe_dump(value, default_flow_style=True, width=1000)
-    return flow.replace("...", "").strip()
-
-
-def _described(value: Any) -> str:
-    if value is None:
-        return "empty"
-    return _WORDS.get(type(value).__name__, f"a {type(value).__name__}")
-
-
-def _remedy(value: Any, kind: str) -> str:
-    if isinstance(value, str) and kind in ("float", "int"):
-        try:
-            return f"write {_SCALARS[kind](float(value))!r}"  # YAML 1.1 reads 1e-4 as text
-        except ValueError:
-            pass
-    if isinstance(value, str) and kind == "bool" and value.lower() in ("true", "false"):
-        return f"write {value.lower()} without quotes"
-    if kind == "str" and isinstance(value, (bool, int, float)):
-        return "put it in quotes"
-    if isinstance(value, float) and kind == "int" and value.is_integer():
-        return f"write {int(value)}"
-    return f"give {_WORDS[kind]}"

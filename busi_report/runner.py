@@ -7,10 +7,12 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
@@ -19,11 +21,12 @@ from busi_report.notebook_files import cell_titles, clean_notebook, machine_fold
 from busi_report.parameters import bind, check_known, declared_parameters
 from busi_report.side_by_side import side_by_side
 from busi_utils.errors import StudyError
-from busi_utils.workspace import NOTEBOOKS, Workspace, locked
+from busi_utils.workspace import NOTEBOOKS, Workspace, locked, refusals_told
 
 CELL_TIMEOUT_S = 6 * 3600
 _START_TIMEOUT_S = 300  # a kernel on a busy machine
 _MESSAGE_TIMEOUT_S = 120  # the last outputs of a cell on a busy machine
+_REFUSED = re.compile(r"\[Errno (?:13|28|30|122)\]")  # permission, space, read-only, quota
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -127,11 +130,10 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO | Non
     import papermill  # takes a second, which `--help` need not wait for
 
     target = run.executed / path.name
-    target.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
     start, label = time.perf_counter(), "" if out else f"{path.stem[:2]} "
     out = out or sys.stdout
-    with open(target.with_suffix(".log"), "w", encoding="utf-8") as log, own_kernel() as config:
+    with refusals_told(target), _log(target) as log, own_kernel() as config:
         progress = _Progress(out, log, label)
         try:
             papermill.execute_notebook(
@@ -164,14 +166,21 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO | Non
             progress.stop("interrupted")
             raise
         finally:
-            if target.exists():
-                clean_notebook(target, machine_folders(run.workspace, parameters))
+            # A disk that is full leaves half a notebook; what it broke is told, not that.
+            with suppress(nbformat.reader.NotJSONError):
+                if target.exists():
+                    clean_notebook(target, machine_folders(run.workspace, parameters))
     print(
         f"{label or '      '}{path.stem} done in {time.perf_counter() - start:.0f} s",
         file=out,
         flush=True,
     )
     return target
+
+
+def _log(target: Path) -> TextIO:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return open(target.with_suffix(".log"), "w", encoding="utf-8")
 
 
 class _Progress:
@@ -224,6 +233,8 @@ def _failure(path: Path, place: str, error: Exception, log: TextIO, target: Path
     name, value = getattr(error, "ename", ""), getattr(error, "evalue", "")
     if name == "StudyError":
         reason, traceback = value, ""
+    elif _REFUSED.match(value):
+        reason, traceback = f"{value}: free space or permissions, then run again.", ""
     elif isinstance(error, CellTimeoutError):
         reason, traceback = "the cell took longer than its time limit (TIMEOUT=<seconds>).", ""
     elif isinstance(error, DeadKernelError):

@@ -10,10 +10,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from IPython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 
 from busi_utils.audit.datasets import sources_of
+from busi_utils.parameters import check_given
 from busi_utils.plots import theme
 from busi_utils.record import numbers, rules, templates
 from busi_utils.record.claims import judged
@@ -37,6 +39,12 @@ class Page:
         Folder of results; empty: the repository for BUSI, ``demo/`` for the phantoms.
     parameters : Mapping, optional
         What every figure of the notebook depends on; goes into the figure manifest.
+
+    Raises
+    ------
+    StudyError
+        If a parameter of the notebook at work has another type than its line declares or lies
+        outside its range: plain papermill passes what it is given.
     """
 
     def __init__(
@@ -46,6 +54,8 @@ class Page:
         workspace: str = "",
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
+        if (shell := get_ipython()) is not None:
+            check_given(notebook, shell.user_ns)
         self.notebook, self.dataset = notebook, dataset
         self.place = workspace_for(dataset, workspace)
         self.parameters = dict(parameters or {})

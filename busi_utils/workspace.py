@@ -69,10 +69,14 @@ def workspace_for(dataset: str, root: str | Path = "") -> Workspace:
     Raises
     ------
     StudyError
-        If there is no ``root`` and the package was installed without its repository.
+        If ``root`` is a file, or there is none and the package was installed without its
+        repository.
     """
     if root:
-        return Workspace(Path(root).resolve())
+        place = Path(root).expanduser().resolve()
+        if place.exists() and not place.is_dir():
+            raise StudyError(f"The workspace {place} is a file: name a folder.")
+        return Workspace(place)
     if not NOTEBOOKS.is_dir():
         raise StudyError(
             f"{REPOSITORY} is not the study's repository: clone it and install the package from "
@@ -135,22 +139,39 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        temporary.chmod(0o644)  # mkstemp makes private files; results are meant to be read
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise StudyError(
-            f"{path} could not be written ({error.strerror or error}): free space or permissions, "
-            "then run again; the previous file is unchanged."
-        ) from error
+        with refusals_told(path, "; the previous file is unchanged"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+            os.close(handle)
+            temporary = Path(name)
+            temporary.chmod(0o644)  # mkstemp makes private files; results are meant to be read
+            yield temporary
+            temporary.replace(path)
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusals_told(path: Path, consequence: str = "") -> Iterator[None]:
+    """Say in a sentence that the disk refused a write, whoever was writing.
+
+    Raises
+    ------
+    StudyError
+        In place of an OSError; it names the file, ``path`` if that is not known.
+    """
+    try:
+        yield
+    except Timeout:  # of a lock: an OSError too, but no refusal
+        raise
+    except OSError as error:
+        name = path if consequence else error.filename or path
+        raise StudyError(
+            f"{name} could not be written ({error.strerror or error}): free space, correct its "
+            f"permissions or name another folder, then run again{consequence}."
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -217,17 +238,12 @@ def lock_file(path: Path, wait_s: float = -1) -> Iterator[None]:
         If another process still holds it after ``wait_s`` seconds.
     """
     lock = FileLock(path)
-    try:
+    with refusals_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait_s)
-    except Timeout:
-        raise
-    except (OSError, NotImplementedError) as error:  # the latter where files cannot be locked
-        reason = getattr(error, "strerror", None) or error
-        raise StudyError(
-            f"{path.parent} cannot be written to ({reason}): free space, correct its permissions, "
-            "or name another folder (WORKSPACE=<folder>, or BUSI_CACHE for the cache)."
-        ) from error
+        try:
+            lock.acquire(timeout=wait_s)
+        except NotImplementedError as error:  # where files cannot be locked
+            raise OSError(str(error)) from error
     try:
         yield
     finally:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from papermill.inspection import _infer_parameters
+from papermill.iorw import load_notebook_node
 from small_notebooks import write_notebook
 
+from busi_report.__main__ import main
 from busi_report.parameters import (
     bind,
     check_known,
@@ -14,6 +19,8 @@ from busi_report.parameters import (
 )
 from busi_report.runner import find_notebooks
 from busi_utils.errors import StudyError
+from busi_utils.notebook import Page
+from busi_utils.parameters import Parameter, check_given
 from busi_utils.workspace import NOTEBOOKS
 
 
@@ -121,3 +128,55 @@ def test_the_studys_own_files_fit_its_notebooks(name):
         bound = bind(one, values)
         if name == "busi":  # opening a notebook by hand shows the study from committed results
             assert bound == {key: parameter.default for key, parameter in one.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "value", "words"),
+    [
+        ("jobs", "int", 0, "from 1 to 1024"),
+        ("jobs", "int", -3, "from 1 to 1024"),
+        ("seed", "int", -1, "from 0 to 4294966"),
+        ("model_seeds", "list[int]", [20261125], "from 0 to 4294966"),
+        ("seeds", "list[int]", [], "empty list: name at least one"),
+        ("seeds", "list[int]", [0, 1, 0], "names 0 twice"),
+        ("seeds", "list[int]", "[0, 1]", r"write \[0, 1\] without quotes \(papermill: -y"),
+        ("n_replicates", "int", 0, "from 10 to"),
+        ("image_size", "int", 100, "multiple of 32"),
+        ("severities", "list[int]", [6], "from 1 to 5"),
+        ("rate", "float", float("nan"), "finite"),
+    ],
+)
+def test_numbers_out_of_range_stop_at_every_door(name, kind, value, words):
+    with pytest.raises(StudyError, match=words) as told:
+        Parameter(name, kind, None, "02_b").read(value)
+    assert f"Parameter '{name}' of 02_b " in str(told.value)
+    with pytest.raises(StudyError, match=words):
+        check_given("02_b", {"__annotations__": {name: kind, "x": dict[str, int]}, name: value})
+
+
+def test_a_notebook_run_by_plain_papermill_stops_where_its_page_opens(monkeypatch):
+    shell = SimpleNamespace(user_ns={"__annotations__": {"seeds": list[int]}, "seeds": "[0, 1]"})
+    monkeypatch.setattr("busi_utils.notebook.get_ipython", lambda: shell)
+    with pytest.raises(StudyError, match=r"is declared list.int., but .* is text"):
+        Page("02_b", "busi")
+
+
+@pytest.mark.parametrize("path", find_notebooks(NOTEBOOKS), ids=lambda path: path.stem)
+def test_papermill_lists_every_parameter(path):
+    found = [found.name for found in _infer_parameters(load_notebook_node(str(path)))]
+    assert found == list(declared_parameters(path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["study", "--jobs", "0"], "jobs is 0: give a number from 1"),
+        (["study", "--seeds", "-1"], "seeds is -1"),
+        (["study", "--size", "100"], "multiple of 32"),
+        (["study", "--models", "mobilnet"], "Unknown model"),
+        (["run", "--timeout", "soon"], "timeout is 'soon': give a whole number"),
+    ],
+)
+def test_numbers_on_the_command_line_have_ranges(arguments, words, capsys):
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import current_process
 from typing import TYPE_CHECKING
 
@@ -63,7 +62,7 @@ def run_on_cluster(
         for future in as_completed(futures):
             try:
                 future.result()
-            except (KilledWorker, BrokenProcessPool) as error:
+            except KilledWorker as error:
                 raise StudyError(
                     f"Workers died while training {futures[future][0]} (often for want of "
                     "memory): give them more, then run again; finished cells are kept."

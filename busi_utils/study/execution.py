@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
@@ -119,23 +120,32 @@ def _run_here(study: Study, work: list[list[Cell]], jobs: int) -> Iterator[list[
         jobs, mp_context=_context(), initializer=_start_process, max_tasks_per_child=1
     )
     try:
-        futures = {pool.submit(_train_with, threads, study, job): job for job in work}
-        for future in as_completed(futures):
-            future.result()
-            yield futures[future]
-    except BrokenProcessPool as error:
+        with _deaths_told():
+            futures = {pool.submit(_train_with, threads, study, job): job for job in work}
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaths_told() -> Iterator[None]:
+    """Say so if a training process, or the server that forks them, was killed."""
+    try:
+        yield
+    except (BrokenProcessPool, EOFError, ConnectionError) as error:
         raise StudyError(
             "A training process was killed (often for want of memory): run again with fewer jobs; "
             "finished cells are kept and the one in hand resumes after its last epoch."
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def run_alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a module's function in a process of its own, with TensorFlow, and return its result."""
     require_tensorflow(f"{function.__module__}.{function.__name__.lstrip('_')}")
-    with ProcessPoolExecutor(1, mp_context=_context(), initializer=_start_process) as pool:
+    pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=_start_process)
+    with _deaths_told(), pool:
         return pool.submit(function, *arguments).result()
 
 
