@@ -4,4 +4,5 @@ LESSONS = {  # name -> notebook; the module busi_lessons.<name> holds its exerci
     "leak": "L1_leak.ipynb",
     "intervals": "L2_intervals.ipynb",
     "underfitting": "L3_underfitting.ipynb",
+    "shortcut": "L4_shortcut.ipynb",
 }

@@ -87,7 +87,7 @@ def burn_marks(
     if masks and both < 0.7:
         marks["calipers"] = _calipers(rng, image, masks[0])
     if not marks or both < 0.3:
-        marks["text"] = burn_text(rng, image)
+        marks["text"] = _text(rng, image)
     return image, marks
 
 
@@ -111,8 +111,8 @@ def _calipers(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> 
     return "dotted" if dotted else "plain"
 
 
-def burn_text(rng: np.random.Generator, image: np.ndarray) -> str:
-    """Write a body-side label near a corner, in white on the image itself; return the label."""
+def _text(rng: np.random.Generator, image: np.ndarray) -> str:
+    """Write a body-side label near an upper or a lower corner, in white on the image."""
     text = str(rng.choice(_LABELS))
     height, width = image.shape
     scale = width / 560 * rng.uniform(0.4, 0.6)

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from busi_phantom.busi_layout import LEDGER_COLUMNS
-from busi_phantom.faults import TWINS, burn_text
+from busi_phantom.faults import TWINS
 from busi_phantom.planting import PlantedImages, add_twin, generator
 from busi_phantom.render import Phantom, render_phantoms
 from busi_utils import CLASSES
@@ -75,7 +76,8 @@ def phantom_set(
     kinds : sequence of str
         Kinds of twins, taken in turn, of ``exact``, ``rescaled``, ``cropped``, ``brightness``.
     text : mapping of str to float, optional
-        Share of each class' originals with a body-side label burnt in, 0 to 1; none by default.
+        Share of each class' originals with a large label in the upper left corner, 0 to 1; none by
+        default.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def phantom_set(
             marks, image = {}, phantom.image
             if own.random() < text.get(label, 0.0):
                 image = image.copy()
-                marks["text"] = burn_text(own, image)
+                marks["text"] = _corner_label(own, image)
             planted.add(Phantom(image, phantom.masks, label), marks)
     for label in CLASSES:
         originals = list(planted.written[label])
@@ -113,6 +115,16 @@ def _check(
     for share in (twins, *text.values()):
         if not 0 <= share <= 1:
             raise StudyError(f"A share of phantoms is {share}: it must lie between 0 and 1.")
+
+
+def _corner_label(rng: np.random.Generator, image: np.ndarray) -> str:
+    """Write a body side into the image, large enough to be seen in 64 pixels; return the text."""
+    text = str(rng.choice(("LT", "RT", "LA", "RA")))
+    height, width = image.shape
+    place = int(rng.uniform(0.03, 0.06) * width), int(rng.uniform(0.13, 0.17) * height)
+    font, thick = cv2.FONT_HERSHEY_SIMPLEX, max(2, width // 140)
+    cv2.putText(image, text, place, font, width / 330, 245, thick, cv2.LINE_AA)
+    return text
 
 
 @lru_cache(maxsize=12)  # turning a knob renders nothing anew
