@@ -5,4 +5,5 @@ LESSONS = {  # name -> notebook; the module busi_lessons.<name> holds its exerci
     "intervals": "L2_intervals.ipynb",
     "underfitting": "L3_underfitting.ipynb",
     "shortcut": "L4_shortcut.ipynb",
+    "calibration": "L5_calibration.ipynb",
 }
