@@ -26,6 +26,7 @@ TEMPLATE = REPOSITORY / "report" / "report.md"
 BIBLIOGRAPHY = REPOSITORY / "report" / "references.bib"
 PAGE = REPOSITORY / "report" / "page.typ"
 BANNER = "Demonstration on synthetic phantoms: no number here says anything about patients."
+_TRAINED = ("init", "seconds", "seconds_frozen_part", "processor", "python", "versions")
 _SOURCE = "markdown+table_attributes"
 
 
@@ -193,8 +194,8 @@ def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
         ``keras``. Empty if nothing has been trained.
     """
     paths = sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
-    every_record = [read_json(path, RETRAIN) for path in paths]
-    records = [r for r in every_record if r["recipe"] in RECIPES]
+    trained = [p for p in paths if read_json(p, RETRAIN, ("recipe",))["recipe"] in RECIPES]
+    records = [read_json(path, RETRAIN, _TRAINED) for path in trained]
     if not records:
         return {}
 

@@ -124,10 +124,10 @@ class Page:
 
     def _show_figure(self, name: str) -> None:
         entry = theme.read_figures(self.place).get(name)
-        if entry is None or entry["dataset"] != self.dataset:
+        path = self.place.figures / (entry["raster"] if entry else "none")
+        if entry is None or entry["dataset"] != self.dataset or not path.is_file():
             self.say(f"*Figure `{name}` needs the images, which are not at hand: name `data`.*")
             return
-        path = self.place.figures / entry["raster"]
         width = _pixels(path) * _SHOWN_DPI // theme.RASTER_DPI
         display(Image(filename=str(path), width=width, alt=entry["alt"]))
         _show(f"**Finding.** {entry['caption']}")

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from two_networks import two_networks
@@ -15,8 +17,9 @@ from busi_utils.kept import CHECKSUMS, keep_table, read_kept
 from busi_utils.plots.theme import read_figures
 from busi_utils.record.numbers import read_metrics, read_table, read_verdicts, save_table
 from busi_utils.study.cells import grid, read_record
-from busi_utils.study.predictions import out_of_fold, read_cell_table, read_prediction_file
+from busi_utils.study.predictions import read_cell_table, read_prediction_file
 from busi_utils.study.study import plan
+from busi_utils.training.checkpoints import load_state, save_state
 from busi_utils.workspace import REPOSITORY, Workspace
 
 STORED = Workspace(REPOSITORY)
@@ -136,10 +139,21 @@ def test_damaged_json_of_the_report_is_named(tmp_path):
 
 
 def test_a_record_of_another_cell_is_no_record(tmp_path):
-    study = two_networks(tmp_path)
-    a, b = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [0])[:2]
-    for kind in (".csv", ".json"):
-        shutil.copy(a.file(study.workspace, "predictions", kind), tmp_path / f"x{kind}")
-        shutil.copy(tmp_path / f"x{kind}", b.file(study.workspace, "predictions", kind))
-    with pytest.raises(StudyError, match="fold1"):
-        out_of_fold(study.workspace, "phantom", "clean", "mobilenetv2", "tuned", [0])
+    place = Workspace(tmp_path)
+    other = replace(CELL, model="mobilenetv1")  # the same images, with a checksum that fits
+    for file, stored in ((CELL.predictions, other.predictions), (CELL.record, other.record)):
+        file(place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(stored(STORED), file(place))
+    with pytest.raises(StudyError, match=r"fold0\.json is the record of another cell"):
+        read_prediction_file(CELL.predictions(place))
+
+
+@pytest.mark.parametrize("at", [0.2, 0.5, 0.9])
+def test_a_changed_byte_of_a_kept_network_is_noticed(tmp_path, at):
+    path = tmp_path / "network.npz"
+    save_state(path, {"epoch": 3}, {"top": [np.arange(5000.0), np.ones(3)]})
+    assert load_state(path)[0] == {"epoch": 3}
+    data = bytearray(path.read_bytes())
+    data[int(at * len(data))] ^= 1
+    path.write_bytes(data)
+    assert load_state(path) is None

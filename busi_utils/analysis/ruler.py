@@ -37,7 +37,6 @@ from busi_utils.workspace import Workspace
 BOX = ["share", "elongation"]
 SUSPICIOUS = 4  # BI-RADS category from which a lesion is biopsied
 _FEWEST_STEPS = 10
-_COLUMNS = ["image_id", *BOX, "solidity"]
 
 
 def lesions_at_home(study: Study, cohort: str = "clean") -> pd.DataFrame:
@@ -79,12 +78,11 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
     found = read_external(data.name, data.folder).set_index("image_id")
     rows = []
     for name in data.manifest["image_id"]:
-        image = read_grey(found.loc[name, "path"])
-        mask = read_external_mask(found.loc[name, "mask"], image.shape)
+        shape = read_grey(found.loc[name, "path"]).shape
+        mask = read_external_mask(found.loc[name, "mask"], shape)
         width, height, _, solidity = largest_lesion(mask)
-        share = width * height / mask.size
-        rows.append((name, share, height / width, solidity))
-    table = pd.DataFrame(rows, columns=_COLUMNS)
+        rows.append((name, width * height / mask.size, height / width, solidity))
+    table = pd.DataFrame(rows, columns=list(LESIONS_AWAY.columns))
     keep_table(path, table, float_format="%.6f")
     return table
 

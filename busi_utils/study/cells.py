@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import product
@@ -138,9 +138,11 @@ def is_there(cell: Cell, workspace: Workspace) -> bool:
     return cell.record(workspace).exists() and cell.predictions(workspace).exists()
 
 
-def read_record(cell: Cell, workspace: Workspace) -> dict[str, Any]:
-    """Return a cell's run record."""
-    return read_json(cell.record(workspace), _AGAIN, ("init",))
+def read_record(
+    cell: Cell, workspace: Workspace, keys: Collection[str] = ("init",)
+) -> dict[str, Any]:
+    """Return a cell's run record; it must have these keys."""
+    return read_json(cell.record(workspace), _AGAIN, keys)
 
 
 def prediction_table(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,12 +112,23 @@ def read_cell_table(path: Path, form: Form) -> pd.DataFrame:
     if kind == "validation":
         record = path.parents[5] / "predictions" / record.relative_to(path.parents[4])
     told = read_json(record, RETRAIN) if record.exists() else {}
+    _check_place(told, record)
     digest = told.get("sha256", {}).get(kind)
     table = read_table(path, form, RETRAIN, [digest] if digest else [])
     number = told.get({"validation": "n_validation", "predictions": "n_test"}.get(kind))
     if number not in (None, len(table)):
         raise StudyError(f"{path} has {len(table)} rows, its record says {number}: {RETRAIN}")
     return table
+
+
+def _check_place(told: Mapping[str, Any], record: Path) -> None:
+    """Stop if a record tells of another cell than that under whose name it lies."""
+    names = dict(zip(("dataset", "cohort", "model", "recipe"), record.parts[-5:-1], strict=True))
+    if {"seed", "fold"} <= set(told):
+        told = {**told, "file": f"seed{told['seed']}_fold{told['fold']}"}
+    for key, name in {**names, "file": record.stem}.items():
+        if told.get(key, name) != name:
+            raise StudyError(f"{record} is the record of another cell ({told[key]}): {RETRAIN}")
 
 
 def available_seeds(folder: Path) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from busi_utils.study.study import Study
 from busi_utils.training.weights import UNKNOWN, known_weights
 from busi_utils.workspace import Workspace
 
+_TOLD = ("init", "history", "train_accuracy", "epochs_run")
 Row = tuple[str, str, str]
 """(cohort, model, recipe)"""
 
@@ -51,7 +52,7 @@ def records(study: Study, row: Row, seeds: Sequence[int]) -> pd.DataFrame:
         If its cells started from different initialisations or files, which no row may hide.
     """
     cells = grid(study.dataset, *([name] for name in row), seeds)
-    table = pd.DataFrame([read_record(cell, study.workspace) for cell in cells])
+    table = pd.DataFrame([read_record(cell, study.workspace, _TOLD) for cell in cells])
     for name in {"init", "weights_sha256"} & set(table):
         kinds = table[name].dropna().unique()  # older records of frozen features name no file
         if len(kinds) > 1:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -69,11 +69,14 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]
     if not is_zipfile(path):
         return None  # none yet, or one cut short by a power failure: the run starts again
     groups: dict[str, list[np.ndarray]] = {}
-    with np.load(path, allow_pickle=False) as saved:
-        for name in saved.files:  # in the order of writing
-            if name != _PROGRESS:
-                groups.setdefault(name.rstrip("0123456789"), []).append(saved[name])
-        return json.loads(str(saved[_PROGRESS])), groups
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            for name in saved.files:  # in the order of writing
+                if name != _PROGRESS:
+                    groups.setdefault(name.rstrip("0123456789"), []).append(saved[name])
+            return json.loads(str(saved[_PROGRESS])), groups
+    except (BadZipFile, ValueError, KeyError, EOFError, NotImplementedError):
+        return None  # a byte of it has changed: its checksums tell
 
 
 def values_of(variables: Sequence[Any]) -> list[np.ndarray]:

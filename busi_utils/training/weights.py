@@ -75,6 +75,7 @@ def known_weights() -> pd.DataFrame:
     return pd.read_csv(KNOWN_WEIGHTS, dtype=str, keep_default_na=False)
 
 
+@lru_cache(maxsize=256)  # asked for every record
 def is_usual(model: str, sha256: str) -> bool:
     """Whether the committed results of a network started from this file."""
     known = known_weights()
