@@ -6,4 +6,5 @@ LESSONS = {  # name -> notebook; the module busi_lessons.<name> holds its exerci
     "underfitting": "L3_underfitting.ipynb",
     "shortcut": "L4_shortcut.ipynb",
     "calibration": "L5_calibration.ipynb",
+    "scanner": "L6_scanner.ipynb",
 }

@@ -1,4 +1,4 @@
-"""``python -m busi_lessons``: make the students' notebooks, or grade what they hand in."""
+"""``python -m busi_lessons``: make students' notebooks, grade hand-ins, read a leak sheet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from busi_lessons.grading import grade
+from busi_lessons.leak_sheet import read_leak_sheet
 from busi_lessons.masters import STUDENT, write_exercises
 from busi_utils.errors import StudyError
 from busi_utils.workspace import write_csv
@@ -19,10 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
     marks = tasks.add_parser("grade", help="run handed-in notebooks with a number of your own")
     marks.add_argument("folder", type=Path, help="holds the notebooks, in sub-folders or not")
     marks.add_argument("--student", type=int, default=90_001, help="number to run them with")
+    sheet = tasks.add_parser("sheet", help="read a leak sheet, and say what it leaves open")
+    sheet.add_argument("file", type=Path)
     chosen = parser.parse_args(arguments)
     try:
         if chosen.task == "exercises":
             print(f"{len(write_exercises())} lessons in {STUDENT}")
+        elif chosen.task == "sheet":
+            print(
+                read_leak_sheet(chosen.file)[["kind", "found", "evidence"]].to_string(index=False)
+            )
         else:
             table = grade(chosen.folder, chosen.student)
             write_csv(chosen.folder / "grades.csv", table)
