@@ -22,6 +22,8 @@ _SOLVED = re.compile(
     r"^(?P<indent>[ ]*)### BEGIN SOLUTION\n.*?^[ ]*### END SOLUTION(?:\n|\Z)", re.M | re.S
 )
 
+_TO_OTHER_FOLDERS = re.compile(r"\]\((?!https?:|#|L\d_)")  # links; lessons lie beside each other
+
 
 def read_master(lesson: str, folder: Path = MASTERS) -> nbformat.NotebookNode:
     """Read a lesson's master.
@@ -60,7 +62,7 @@ def student_version(master: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell.source, cell.outputs, cell.execution_count = stub(cell.source), [], None
             cell.metadata.pop("execution", None)
-        cell.source = cell.source.replace("](../", "](../../")
+        cell.source = _TO_OTHER_FOLDERS.sub("](../", cell.source)
     return notebook
 
 
