@@ -14,11 +14,10 @@ import typst
 from busi_report.pandoc import CSS, pandoc
 from busi_report.parts import PANDOC_COLUMNS, Parts
 from busi_utils.errors import StudyError
-from busi_utils.kept import read_json
 from busi_utils.recipes import RECIPES
 from busi_utils.record import templates
 from busi_utils.record.numbers import read_metrics, record_metrics
-from busi_utils.study.predictions import RETRAIN
+from busi_utils.study.predictions import read_run_record
 from busi_utils.study.rows import unknown_starts
 from busi_utils.workspace import REPOSITORY, Workspace, atomic_path, write_text
 
@@ -194,8 +193,8 @@ def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
         ``keras``. Empty if nothing has been trained.
     """
     paths = sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
-    trained = [p for p in paths if read_json(p, RETRAIN, ("recipe",))["recipe"] in RECIPES]
-    records = [read_json(path, RETRAIN, _TRAINED) for path in trained]
+    trained = [p for p in paths if read_run_record(p, ("recipe",))["recipe"] in RECIPES]
+    records = [read_run_record(path, _TRAINED) for path in trained]
     if not records:
         return {}
 

@@ -100,7 +100,7 @@ class Form:
         """Stop at the first fault of a table, with one sentence that names file and row."""
         found, wanted = list(table.columns), list(self.columns)
         if self.columns and not (found[: len(wanted)] if self.more else found) == wanted:
-            raise StudyError(f"{path} has columns {found}, not {wanted}: {advice}")
+            raise StudyError(f"{path} has columns {_some(found)}, not {_some(wanted)}: {advice}")
         if table.empty and not self.may_be_empty:
             raise StudyError(f"{path} has no rows: {advice}")
         for name, column in self.columns.items():
@@ -121,6 +121,11 @@ class Form:
             row = int(twice.argmax())
             value = ", ".join(str(table[name].iloc[row]) for name in self.key)
             raise StudyError(f"{path}, row {row + 2}: {value!r} stands there twice; {advice}")
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names).replace("\0", "?")
+    return shown if len(shown) <= 150 else f"{shown[:150]} ..."
 
 
 _TEXT, _ANY_TEXT, _TRUTH = Column(), Column(empty=True), Column("truth")

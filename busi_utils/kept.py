@@ -81,7 +81,7 @@ def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, 
     """
     try:
         value = json.loads(read_bytes(path, advice))
-    except ValueError as error:  # also what is not UTF-8
+    except (ValueError, RecursionError) as error:  # also what is not UTF-8
         line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise StudyError(f"{path}{line}: is no valid JSON; {advice}") from error
     if not isinstance(value, dict):
@@ -121,4 +121,8 @@ def _note(path: Path, known: dict[str, list[str]], digests: list[str]) -> None:
 def _checksums(folder: Path) -> dict[str, list[str]]:
     """Return what `CHECKSUMS` of a folder knows: the name of a table to its possible digests."""
     path = folder / CHECKSUMS
-    return read_json(path, _RESTORE) if path.exists() else {}
+    known = read_json(path, _RESTORE) if path.exists() else {}
+    for name, digests in known.items():
+        if not (isinstance(digests, list) and all(isinstance(one, str) for one in digests)):
+            raise StudyError(f"{path}: {name} has no list of checksums; {_RESTORE}")
+    return known

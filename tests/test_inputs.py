@@ -41,7 +41,8 @@ def _trained(study: Study, cells: list[Cell], digest: str) -> None:
     table = prediction_table(["benign (1)"], ["benign"], np.full((1, 3), 1 / 3))
     for cell in cells:
         record = asdict(cell) | {"init": "imagenet", "weights_sha256": digest, "history": []}
-        record |= {"config_hash": study.config_hash(cell, digest)}
+        record |= {"config_hash": study.config_hash(cell, digest), "train_accuracy": 1.0}
+        record |= {"epochs_run": 0}
         save_cell(cell, table, table, record, study.workspace)
 
 

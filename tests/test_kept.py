@@ -19,6 +19,7 @@ from busi_utils.record.numbers import read_metrics, read_table, read_verdicts, s
 from busi_utils.study.cells import grid, read_record
 from busi_utils.study.predictions import read_cell_table, read_prediction_file
 from busi_utils.study.study import plan
+from busi_utils.study.trials import best_trial
 from busi_utils.training.checkpoints import load_state, save_state
 from busi_utils.workspace import REPOSITORY, Workspace
 
@@ -113,7 +114,10 @@ def test_a_table_and_its_checksum_are_replaced_as_one(tmp_path, monkeypatch):
     assert len(json.loads((tmp_path / CHECKSUMS).read_text())["t.csv"]) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b'{"init": ', b"[1, 2]", b"\xff\xfe", b"{}"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"init": ', b"[1, 2]", b"\xff\xfe", b"{}", b"[" * 100_000, b'{"init": null}'],
+)
 def test_a_damaged_record_is_named_and_stops_no_other_plan(tmp_path, content):
     study = two_networks(tmp_path)
     row = (["clean"], ["mobilenetv2"], ["tuned"])
@@ -146,6 +150,15 @@ def test_a_record_of_another_cell_is_no_record(tmp_path):
         shutil.copy(stored(STORED), file(place))
     with pytest.raises(StudyError, match=r"fold0\.json is the record of another cell"):
         read_prediction_file(CELL.predictions(place))
+
+
+def test_a_fold_that_lacks_its_validation_images_stops_the_choice(tmp_path):
+    study = two_networks(tmp_path)
+    grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [0])[3].validation(
+        study.workspace
+    ).unlink()
+    with pytest.raises(StudyError, match=r"tuned/seed0_fold3\.csv are missing"):
+        best_trial(study, "clean", "mobilenetv2", ["original", "tuned"], 0)
 
 
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.9])

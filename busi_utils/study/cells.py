@@ -17,13 +17,11 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.audit.folds import FOLDS
-from busi_utils.kept import read_json
 from busi_utils.recipes import Recipe, settings_of
-from busi_utils.study.predictions import PROBABILITIES
+from busi_utils.study.predictions import PROBABILITIES, read_run_record
 from busi_utils.training.weights import InitialWeights, is_usual
 from busi_utils.workspace import Workspace, write_csv, write_json
 
-_AGAIN = "restore it from the repository, or delete it and run the study for its cell again."
 _BUSI_MASKS = "1ea6b25a6f3964ad"  # of the published masks
 _HASH_VERSION = 2  # raise when training itself changes
 
@@ -142,7 +140,7 @@ def read_record(
     cell: Cell, workspace: Workspace, keys: Collection[str] = ("init",)
 ) -> dict[str, Any]:
     """Return a cell's run record; it must have these keys."""
-    return read_json(cell.record(workspace), _AGAIN, keys)
+    return read_run_record(cell.record(workspace), keys)
 
 
 def prediction_table(

@@ -16,10 +16,9 @@ import pandas as pd
 
 from busi_utils.errors import StudyError
 from busi_utils.forms import ANY, Form
-from busi_utils.kept import read_json
 from busi_utils.study.cells import Cell, read_record
 from busi_utils.study.execution import run_alone
-from busi_utils.study.predictions import RETRAIN, read_cell_table
+from busi_utils.study.predictions import read_cell_table, read_run_record
 from busi_utils.study.study import Study
 from busi_utils.workspace import Workspace, locked, write_csv, write_json
 
@@ -79,7 +78,7 @@ def missing_tables(study: Study, product: Product, cells: Sequence[Cell]) -> lis
         record = product.record(cell, study.workspace)
         if not (record.is_file() and product.table(cell, study.workspace).is_file()):
             return False
-        told = read_json(record, RETRAIN)
+        told = read_run_record(record)
         told.pop("sha256", None)
         return told == _record(study, product, cell)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -111,8 +111,7 @@ def read_cell_table(path: Path, form: Form) -> pd.DataFrame:
     record, kind = path.with_suffix(".json"), path.parents[4].name
     if kind == "validation":
         record = path.parents[5] / "predictions" / record.relative_to(path.parents[4])
-    told = read_json(record, RETRAIN) if record.exists() else {}
-    _check_place(told, record)
+    told = read_run_record(record) if record.exists() else {}
     digest = told.get("sha256", {}).get(kind)
     table = read_table(path, form, RETRAIN, [digest] if digest else [])
     number = told.get({"validation": "n_validation", "predictions": "n_test"}.get(kind))
@@ -121,14 +120,26 @@ def read_cell_table(path: Path, form: Form) -> pd.DataFrame:
     return table
 
 
-def _check_place(told: Mapping[str, Any], record: Path) -> None:
-    """Stop if a record tells of another cell than that under whose name it lies."""
-    names = dict(zip(("dataset", "cohort", "model", "recipe"), record.parts[-5:-1], strict=True))
+def read_run_record(path: Path, keys: Collection[str] = ()) -> dict[str, Any]:
+    """Read the record of a cell, ``results/<kind>/<cell>.json``.
+
+    Raises
+    ------
+    StudyError
+        If it is damaged, lacks a key, or tells of another cell than that whose name it bears.
+    """
+    told = read_json(path, RETRAIN, keys)
+    names = dict(zip(("dataset", "cohort", "model", "recipe"), path.parts[-5:-1], strict=True))
+    found = dict(told)
     if {"seed", "fold"} <= set(told):
-        told = {**told, "file": f"seed{told['seed']}_fold{told['fold']}"}
-    for key, name in {**names, "file": record.stem}.items():
-        if told.get(key, name) != name:
-            raise StudyError(f"{record} is the record of another cell ({told[key]}): {RETRAIN}")
+        found["file"] = f"seed{told['seed']}_fold{told['fold']}"
+    for key, name in {**names, "file": path.stem}.items():
+        if found.get(key, name) != name:
+            raise StudyError(f"{path} is the record of another cell ({found[key]}): {RETRAIN}")
+    for key, kind in (("init", str), ("history", list), ("sha256", dict)):
+        if key in told and not isinstance(told[key], kind):
+            raise StudyError(f"{path}: {key} is {told[key]!r}; {RETRAIN}")
+    return told
 
 
 def available_seeds(folder: Path) -> tuple[int, ...]:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.errors import StudyError
-from busi_utils.kept import read_json
 from busi_utils.models import MODELS
 from busi_utils.stats.bootstrap import (
     bootstrap_difference,
@@ -18,11 +17,11 @@ from busi_utils.stats.bootstrap import (
 )
 from busi_utils.study.cells import grid, read_record
 from busi_utils.study.predictions import (
-    RETRAIN,
     OutOfFold,
     available_seeds,
     out_of_fold,
     predictions_folder,
+    read_run_record,
 )
 from busi_utils.study.study import Study
 from busi_utils.training.weights import UNKNOWN, known_weights
@@ -79,7 +78,7 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     known = known_weights()
     known = known[known["sha256"] != ""].drop(columns=["model", "file", "md5"])
     paths = (study.workspace.predictions / study.dataset).glob("*/*/*/seed*_fold*.json")
-    found = pd.DataFrame([read_json(path, RETRAIN) for path in sorted(paths)])
+    found = pd.DataFrame([read_run_record(path) for path in sorted(paths)])
     found = found.reindex(columns=["model", "init", "weights_sha256", "weights_origin"])
     found = found.dropna(subset=["model", "init", "weights_sha256"])
     found = found[found["model"].isin(models) & (found["weights_sha256"] != "")]
@@ -96,7 +95,7 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
 def unknown_starts(workspace: Workspace, dataset: str) -> list[str]:
     """Return the names of unknown weights that stored cells of a data set started from, if any."""
     paths = (workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json")
-    starts = {str(read_json(path, RETRAIN).get("init")) for path in paths}
+    starts = {str(read_run_record(path).get("init")) for path in paths}
     return sorted(start for start in starts if start.startswith(UNKNOWN))
 
 

@@ -9,10 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from busi_utils.errors import StudyError
 from busi_utils.kept import keep_table
 from busi_utils.recipes import settings_of
 from busi_utils.stats.metrics import encode
-from busi_utils.study.predictions import FILE_NAME, PROBABILITIES, read_prediction_file
+from busi_utils.study.predictions import (
+    FILE_NAME,
+    PROBABILITIES,
+    RETRAIN,
+    predictions_folder,
+    read_prediction_file,
+)
 from busi_utils.study.study import Study
 
 COLUMNS = ["dataset", "cohort", "model", "recipe", "seeds", "cells", "n"]
@@ -66,10 +73,19 @@ def best_trial(
     return max(lines, key=lambda line: line["balanced_accuracy"])
 
 
+def _require_whole(study: Study, cohort: str, folder: Path) -> None:
+    """Stop if a cell of a row has test predictions and lacks those on validation images."""
+    row = (study.dataset, cohort, folder.parent.name, folder.name)
+    for path in sorted(predictions_folder(study.workspace, *row).glob("seed*_fold*.csv")):
+        if not (folder / path.name).is_file():
+            raise StudyError(f"The predictions {folder / path.name} are missing: {RETRAIN}")
+
+
 def _trial(study: Study, cohort: str, folder: Path, seed: int | None = None) -> dict[str, object]:
     """Summarise the validation files of one row, of all its seeds or of one."""
     files = {FILE_NAME.fullmatch(path.name): path for path in sorted(folder.iterdir())}
     files = {name: path for name, path in files.items() if name and seed in (None, int(name[1]))}
+    _require_whole(study, cohort, folder)
     found = pd.concat([read_prediction_file(path) for path in files.values()])
     y, p = encode(found["label"].to_numpy()), found[PROBABILITIES].to_numpy()
     right = p.argmax(axis=1) == y
