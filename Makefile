@@ -42,7 +42,7 @@ REPLAY := build/replay
 OPTIONS = --data "$(DATA)" --weights "$(WEIGHTS)" --parameters "$(PARAMETERS)" --set "$(SET)" \
   --only "$(ONLY)" --workspace "$(WORKSPACE)" --timeout "$(TIMEOUT)"
 
-.PHONY: help setup report demo notebooks outputs test bench study pretrain lint format lock download lab exercises clean
+.PHONY: help setup report demo notebooks outputs test bench study pretrain lint format lock download lab exercises site check-site clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -134,6 +134,15 @@ lab: $(BASE) ## Open the notebooks in JupyterLab
 
 exercises: $(BASE) ## Make the students' lessons from the masters in notebooks/lessons/
 	@$(PY) -m busi_lessons exercises
+
+site: $(BASE) ## Build the lab book in build/site/: notebooks and lessons as pages (needs npm)
+	@test -x build/lab-env/bin/sphinx-build || { $(PY) -m venv build/lab-env && \
+	  build/lab-env/bin/pip install -qq --disable-pip-version-check -r labbook/requirements.txt; } || $(UNFINISHED)
+	@build/lab-env/bin/python labbook/build.py build/site
+
+check-site: site ## Open each of its pages in headless Chromium: links, errors, accessibility
+	@npm install --silent --no-audit --no-fund --prefix build/npm puppeteer-core@24.43.1 axe-core@4.14.1
+	@node labbook/check.mjs build/site "$${CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" build/npm
 
 clean: ## Remove the demonstration, caches and half-run notebooks (results stay)
 	rm -rf demo build .pytest_cache .ruff_cache .hypothesis report/runs

@@ -1,0 +1,50 @@
+"""What the lab book is built from: folded solutions, alt texts, no link that leads nowhere."""
+
+import importlib.util
+import re
+
+import nbformat
+import pytest
+
+from busi_lessons import LESSONS
+from busi_utils.workspace import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    spec = importlib.util.spec_from_file_location("build", REPOSITORY / "labbook" / "build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    folder = tmp_path_factory.mktemp("labbook") / "sources"
+    build.write_sources(folder)
+    return folder
+
+
+def test_every_page_is_in_the_index(sources):
+    index = (sources / "index.md").read_text()
+    for page in sources.rglob("*.*"):
+        name = page.relative_to(sources).with_suffix("").as_posix()
+        if page.suffix in (".ipynb", ".md") and name != "index":
+            assert f"\n{name}\n" in index
+
+
+def test_solutions_fold_and_figures_have_alt_texts(sources):
+    for name in LESSONS.values():
+        cells = nbformat.read(sources / "lessons" / name, as_version=4).cells
+        folded = [c for c in cells if "hide-input" in c.metadata.get("tags", ())]
+        shown = [c for c in cells if "...  # your lines" in c.source]
+        assert len(folded) == len(shown) >= 3
+        assert not any("### " in c.source for c in cells if c.cell_type == "code")
+        for cell in cells:
+            if any("image/png" in o.get("data", {}) for o in cell.get("outputs", ())):
+                assert cell.metadata["mystnb"]["image"]["alt"]
+
+
+def test_links_stay_within_the_site(sources):
+    for page in [*sources.rglob("*.ipynb"), *sources.rglob("*.md")]:
+        text = page.read_text()
+        if page.suffix == ".ipynb":
+            cells = nbformat.reads(text, as_version=4).cells
+            text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+        for target in re.findall(r"(?<!!)\[[^\]]+\]\((?!https?:|#)([^)#\s]+)", text):
+            assert (page.parent / target).is_file(), (page.name, target)
