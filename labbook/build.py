@@ -1,4 +1,4 @@
-"""Build the lab book: ``python labbook/build.py <target>``, in labbook/requirements.txt's environment.
+"""Build the lab book: ``python labbook/build.py <target>`` (packages: labbook/requirements.txt).
 
 Notebooks are copied first and made fit for a page: solutions fold away, figures carry their alt
 texts, and links to files that the site does not hold become text.
