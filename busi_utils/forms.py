@@ -191,6 +191,19 @@ ATTENTION = Form(
     | {f"m{k}": Column("whole", 0, 255) for k in range(49)},
     ("method", "image_id"),
 )
+_BOX = {"left": _COUNT, "top": _COUNT, "width": _COUNT, "height": _COUNT}
+MASKS = Form(
+    {"part": Column(among=("validation", "test", "away")), "threshold": _SHARE}
+    | {"component": Column(among=("largest", "strongest")), **_NAMED, **_P}
+    | {"dice": Column("number", 0, 1, empty=True), "share": _SHARE, "elongation": _SIZE, **_BOX},
+    ("threshold", "component", "image_id"),
+    tuple(_P),
+)
+SECOND_LOOKS = Form(
+    {"part": Column(among=("validation", "test")), "margin": _SIZE, **_NAMED, **_P},
+    ("margin", "image_id"),
+    tuple(_P),
+)
 _WORDS = ("confirmed", "partly confirmed", "refuted", "unverifiable")
 VERDICTS = Form(
     {**dict.fromkeys(("claim_id", "claim", "evidence"), _TEXT), "verdict": Column(among=_WORDS)},

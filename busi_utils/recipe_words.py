@@ -24,6 +24,9 @@ _LABELS = {
     "original-random": "random weights, all trained",
     REFERENCE: "no network",
     LOGISTIC: "logistic regression on frozen features",
+    "original-squeeze_excitation": "squeeze-and-excitation on frozen maps",
+    "original-cbam": "CBAM on frozen maps",
+    "original-self_attention": "self-attention on frozen maps",
     "tuned": "tuned: upper blocks, masks, physics",
     "tuned-class_weights": "tuned, class weights",
     "tuned-30_epochs": "tuned, 30 epochs",
@@ -63,6 +66,7 @@ _FIELDS = {
 }
 _VALUES = {
     ("cut", "features"): "the whole backbone",
+    ("cut", "maps"): "the whole backbone, its maps not pooled",
     ("cut", "middle"): "the blocks down to 28 x 28",
     ("cut", "pixels"): "nothing",
     ("input_range", "right"): "[-1, 1], as in pretraining",
@@ -71,6 +75,9 @@ _VALUES = {
     ("augment", "physics"): "flip, small warp, gain, contrast, depth gain, speckle, blur",
     ("head", "original"): "as the report lists it",
     ("head", "mask"): "features pooled, plain and weighted by a predicted mask; softmax",
+    ("head", "squeeze_excitation"): "channels weighed (squeeze-and-excitation), then as listed",
+    ("head", "cbam"): "channels and places weighed (CBAM), then as the report lists it",
+    ("head", "self_attention"): "four heads of self-attention over 49 cells, then as listed",
     ("patience", None): "all are run",
     ("class_weights", False): "none",
     ("class_weights", True): "inverse to frequency",

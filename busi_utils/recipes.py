@@ -17,8 +17,9 @@ class Recipe:
     init : str
         ``pretrained`` (ImageNet; the phantom study pretrains on phantoms) or ``random``.
     cut : str
-        What is frozen: everything below ``features`` (the whole backbone), below ``middle`` (the
-        blocks down to 28 x 28), or nothing (``pixels``).
+        What is frozen: everything below ``features`` (the whole backbone, its last maps pooled),
+        below ``maps`` (the same, not pooled), below ``middle`` (the blocks down to 28 x 28), or
+        nothing (``pixels``).
     input_range : str
         ``right`` (what the network was trained on), or a wrong one: ``unit`` [0, 1], ``raw`` 0-255.
     fit : str
@@ -30,7 +31,8 @@ class Recipe:
     views : int
         Random views kept per image; epoch e of an image uses one of them at random.
     head : str
-        ``original`` (Dense 128, dropout, softmax) or ``mask`` (see `heads`).
+        ``original`` (Dense 128, dropout, softmax), ``mask``, or the original one upon attention:
+        ``squeeze_excitation``, ``cbam``, ``self_attention`` (see `heads`).
     dropout, learning_rate, batch_size, epochs
         As usual.
     patience : int or None
@@ -55,13 +57,13 @@ class Recipe:
     """
 
     init: Literal["pretrained", "random"] = "pretrained"
-    cut: Literal["features", "middle", "pixels"] = "features"
+    cut: Literal["features", "maps", "middle", "pixels"] = "features"
     input_range: Literal["right", "unit", "raw"] = "right"
     fit: Literal["letterbox", "squeeze"] = "letterbox"
     marks: Literal["kept", "inpainted"] = "kept"
     augment: str = "original"
     views: int = 6
-    head: Literal["original", "mask"] = "original"
+    head: Literal["original", "mask", "squeeze_excitation", "cbam", "self_attention"] = "original"
     dropout: float = 0.5
     learning_rate: float = 1e-4
     batch_size: int = 32
@@ -77,6 +79,11 @@ class Recipe:
     bn_remeasured: bool = False
     flip_average: bool = False
     image_size: int | None = None
+
+    @property
+    def head_only(self) -> bool:
+        """Whether the whole backbone is frozen, so that a training takes seconds."""
+        return self.cut in ("features", "maps")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for run records."""
@@ -126,6 +133,9 @@ RECIPES: dict[str, Recipe] = {
     "original-unfrozen_bn_remeasured": replace(_UNFROZEN, bn_remeasured=True),
     "original-unfrozen_25_epochs": replace(_UNFROZEN, patience=None),
     "original-random": replace(_UNFROZEN, init="random"),
+    "original-squeeze_excitation": replace(ORIGINAL, cut="maps", head="squeeze_excitation"),
+    "original-cbam": replace(ORIGINAL, cut="maps", head="cbam"),
+    "original-self_attention": replace(ORIGINAL, cut="maps", head="self_attention"),
     "tuned": TUNED,
     "tuned-class_weights": replace(TUNED, class_weights=True),
     "tuned-30_epochs": replace(TUNED, epochs=30),

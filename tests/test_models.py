@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 
+import cv2
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from busi_utils.analysis.costs import _costs_of
+from busi_utils.audit.images import pixel_sha256
 from busi_utils.errors import StudyError
 from busi_utils.models import MODELS, RAW, SIGNED, UNIT, backbone_of, build_backbone, to_input
 from busi_utils.recipes import ORIGINAL, RECIPES, recipe_of
 from busi_utils.training import weights
-from busi_utils.training.heads import build_network
+from busi_utils.training.bank import Bank
+from busi_utils.training.heads import ATTENTION, build_network
 
 pytestmark = pytest.mark.slow
 
@@ -117,12 +121,12 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
         )
 
 
-@pytest.mark.parametrize("cut", ["features", "middle", "pixels"])
-@pytest.mark.parametrize("head", ["original", "mask"])
+@pytest.mark.parametrize("cut", ["features", "maps", "middle", "pixels"])
+@pytest.mark.parametrize("head", ["original", "mask", *ATTENTION])
 def test_trunk_and_top_make_the_whole(backbone, cut, head):
     recipe = replace(ORIGINAL, cut=cut, head=head)
-    if cut == "features" and head == "mask":
-        pytest.skip("a mask cannot be read off pooled features")
+    if (cut == "features" and head != "original") or (cut, head) == ("maps", "mask"):
+        pytest.skip("these heads read maps, the mask also those of 14 x 14")
     network = build_network(MODELS["mobilenetv2"], backbone, recipe)
     x = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
     middle = x if network.trunk is None else network.trunk(x, training=False)
@@ -140,8 +144,47 @@ def test_the_original_network_has_the_originals_parameter_count():
     assert network.full.count_params() == 2_422_339
 
 
+@pytest.mark.parametrize(
+    ("head", "parameters"),
+    [("squeeze_excitation", 206_160), ("cbam", 206_259), ("self_attention", 230_272)],
+)
+def test_attention_has_the_papers_weights_and_keeps_the_cells(head, parameters):
+    maps = keras.Input((7, 7, 1280))
+    attended = keras.Model(maps, ATTENTION[head](maps))
+    assert attended.count_params() == parameters
+    assert attended.output.shape[1:3] == (7, 7)
+
+
+def test_a_bank_of_maps_holds_the_features_before_they_are_pooled(backbone, tmp_path, monkeypatch):
+    monkeypatch.setattr("busi_utils.workspace.CACHE", tmp_path / "cache")
+    grey = np.random.default_rng(0).integers(0, 255, (40, 50), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), grey)
+    files = pd.DataFrame({"image_id": ["a"], "path": [str(tmp_path / "a.png")]})
+    files["sha256"] = pixel_sha256(grey)
+    kept = {}
+    for cut in ("features", "maps"):
+        recipe = replace(ORIGINAL, cut=cut)
+        trunk = build_network(MODELS["mobilenetv2"], backbone, recipe).trunk
+        bank = Bank(files, recipe, SIGNED, 64, trunk, cut)
+        bank.require([0], [0, 3])
+        kept[cut] = bank.batch(np.array([0, 0]), np.array([0, 3]))
+    assert kept["maps"].shape == (2, 2, 2, 1280)
+    np.testing.assert_allclose(kept["maps"].mean(axis=(1, 2)), kept["features"], atol=1e-3)
+
+
+def test_squeeze_excitation_is_a_gate_per_channel():
+    """Hu et al. (2018), equations 2 to 4, in NumPy."""
+    maps = keras.Input((3, 3, 32))
+    model = keras.Model(maps, ATTENTION["squeeze_excitation"](maps))
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, 32)).astype(np.float32)
+    w1, b1, w2, b2 = model.get_weights()
+    z = np.maximum(x.mean(axis=(1, 2)) @ w1 + b1, 0) @ w2 + b2
+    expected = x / (1 + np.exp(-z))[:, None, None]
+    np.testing.assert_allclose(model(x), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_variants_of_the_original_change_one_thing():
-    together = ({"cut", "views"}, {"augment", "views"}, {"epochs", "patience"})
+    together = ({"cut", "views"}, {"cut", "head"}, {"augment", "views"}, {"epochs", "patience"})
     for name, recipe in RECIPES.items():
         if name.startswith("original-") and not name.startswith("original-random"):
             unfrozen = name.startswith("original-unfrozen_")

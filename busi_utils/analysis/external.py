@@ -142,7 +142,7 @@ def _compute(
     if "averaged_folds" in settings:
         network = averaged_network(study, folds_of(cell))
     if settings["adapted"]:
-        _adapt(network, pixels, input_range)
+        adapt(network, pixels, input_range)
     p = predict(network.full, pixels, input_range, recipe.flip_average)
     return prediction_table(files["image_id"], files["label"], p)
 
@@ -152,7 +152,7 @@ def folds_of(cell: Cell) -> list[Cell]:
     return grid(cell.dataset, [cell.cohort], [cell.model], [cell.recipe], [cell.seed])
 
 
-def _adapt(network: Network, pixels: np.ndarray, input_range: str) -> None:
+def adapt(network: Network, pixels: np.ndarray, input_range: str) -> None:
     """Let the trained batch-norm layers forget the statistics of the training images."""
     import tensorflow as tf
 

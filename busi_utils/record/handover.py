@@ -15,7 +15,7 @@ from busi_utils.workspace import Workspace
 
 CELL = "<cohort>/<model>/<recipe>/seed<k>_fold<i>"
 """What ``<cell>`` stands for; see `study.cells.Cell`."""
-_LATER = "02 03 04"
+_LATER = "02 03 04 05"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ HANDOVERS = (
     Handover(
         "duplicate_scaling_<dataset>.csv", "01", "01", "a number of phantoms, searched on time"
     ),
-    Handover("checksums.json", "01 03 04", _LATER, "of the tables in `results/` itself"),
+    Handover("checksums.json", "01 03 04 05", _LATER, "of the tables in `results/` itself"),
     Handover("folds_<dataset>_<cohort>.csv", "01", _LATER, "an image of the cohort"),
     Handover("predictions/<dataset>/<cell>.csv", _LATER, _LATER, "a test image of the fold"),
     Handover(
@@ -65,12 +65,12 @@ HANDOVERS = (
     Handover(
         "validation/<dataset>/<cell>.csv",
         _LATER,
-        "03 04",
+        "03 04 05",
         "an inner validation image, by which thresholds and recipes may be chosen",
     ),
     Handover("trials.csv", "03", "03", "a recipe tried, on inner validation images"),
-    Handover("lesions_<dataset>.csv", "04", "04", "a lesion's mask and its shape"),
-    Handover("lesions_<external set>.csv", "04", "04", "a lesion's box and its shape"),
+    Handover("lesions_<dataset>.csv", "04 05", "04 05", "a lesion's mask and its shape"),
+    Handover("lesions_<external set>.csv", "04 05", "04 05", "a lesion's box and its shape"),
     Handover(
         "probes/<dataset>/<cell>.csv",
         "04",
@@ -83,7 +83,22 @@ HANDOVERS = (
         "04",
         "an image and a method: hit, energy and area of the lesion, 7 × 7 map",
     ),
-    Handover("manifest_<external set>.csv", "04", "04", "an image of another hospital"),
+    Handover(
+        "masks/<dataset>/<cell>.csv",
+        "05",
+        "05",
+        "a lesion as the network draws it under a rule: Dice, box, and its probabilities",
+    ),
+    Handover(
+        "masks/<external set>/<cell>.csv", "05", "05", "the same of an image of another hospital"
+    ),
+    Handover(
+        "second_looks/<dataset>/<cell>.csv",
+        "05",
+        "05",
+        "a predicted box, cut out with a margin and judged again",
+    ),
+    Handover("manifest_<external set>.csv", "04 05", "04 05", "an image of another hospital"),
     Handover(
         "predictions/<external set>/<cell>.csv",
         "04",

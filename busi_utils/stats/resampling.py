@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.stats.bootstrap import percentile_intervals, resampled_weights
+from busi_utils.stats.ranking import mean_auc
 
 
 def replicate(
@@ -160,3 +161,36 @@ def as_line(replicates: pd.DataFrame, scale: float = 1.0) -> dict[str, float]:
     for name, value, low, high in percentile_intervals(replicates).itertuples(index=False):
         line |= {name: scale * value, f"{name}_low": scale * low, f"{name}_high": scale * high}
     return line
+
+
+def auc_gains(
+    positive: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    base: str,
+    groups: np.ndarray,
+    seed: int,
+    n_replicates: int,
+) -> pd.DataFrame:
+    """Return the AUC of every score and what it gains on one of them, from the same resamples.
+
+    Parameters
+    ----------
+    positive : numpy.ndarray
+        Shape (n,), bool.
+    scores : mapping of str to numpy.ndarray
+        Shape (n,) each, higher means more positive; ``base`` is the name of one.
+    groups, seed, n_replicates
+        See `replicate`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``score, auc, gain`` (points over ``base``), the last two with ``_low, _high``.
+    """
+    measured = {name: mean_auc(positive, one[None], groups) for name, one in scores.items()}
+    drawn = replicate(lambda w: {n: f(w) for n, f in measured.items()}, groups, seed, n_replicates)
+    lines = []
+    for name in scores:
+        pair = {"auc": drawn[name], "gain": 100 * (drawn[name] - drawn[base])}
+        lines.append({"score": name} | as_line(pd.DataFrame(pair)))
+    return pd.DataFrame(lines)

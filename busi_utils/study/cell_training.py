@@ -131,7 +131,7 @@ def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda li
 
 def _keep_network(study: Study, cell: Cell, run: CellRun) -> None:
     """Keep a network whose training took minutes, instead of the checkpoint of its training."""
-    if run.trainer.recipe.cut != "features":
+    if not run.trainer.recipe.head_only:
         top = {"top": values_of(run.trainer.network.top.variables)}
         save_state(_network_file(study, cell), vars(run.trainer.progress), top)
     run.trainer.checkpoint.unlink(missing_ok=True)

@@ -59,10 +59,9 @@ class Setup:
     @cached_property
     def network(self) -> Network:
         """The network, from seeds that make it the same in every process."""
-        frozen = self.recipe.cut == "features"
         # What the frozen part of a random backbone gives is shared by all seeds, as if pretrained.
         seed = self.seed if self.recipe.cut == "pixels" else 0
-        build = _kept_backbone if frozen else _new_backbone
+        build = _kept_backbone if self.recipe.head_only else _new_backbone
         backbone = build(self.entry, self.size, self.initial, seed)
         keras.utils.set_random_seed(self.seed)
         return build_network(self.entry, backbone, self.recipe)

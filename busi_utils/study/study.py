@@ -151,7 +151,7 @@ def jobs_of(cells: Sequence[Cell]) -> list[list[Cell]]:
 
     def job(cell: Cell) -> tuple[str | int, ...]:
         row = (cell.dataset, cell.cohort, cell.model)
-        if recipe_of(cell.recipe).cut == "features":
+        if recipe_of(cell.recipe).head_only:
             return (*row, cell.recipe, -1, -1)
         recipe = ONE_TRAINING[0] if cell.recipe in ONE_TRAINING else cell.recipe
         return (*row, recipe, cell.seed, cell.fold)

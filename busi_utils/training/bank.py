@@ -131,7 +131,7 @@ class Bank:
     def require_for_training(self, rows: np.ndarray) -> None:
         """Compute the views that training draws from, and the images themselves if cheap to use."""
         random_views = list(range(2, self.n_views))
-        itself = [] if random_views and self.recipe.cut != "features" else [0]
+        itself = [] if random_views and not self.recipe.head_only else [0]
         self.require(rows, itself + random_views)
 
     def _fill(self, wanted: list[tuple[int, int]]) -> None:
