@@ -12,7 +12,7 @@ SHELL := /bin/sh
 DATA =
 WEIGHTS =
 DATASET =
-PARAMETERS = $(patsubst phantom,demo,$(DATASET))
+PARAMETERS =
 SET =
 ONLY =
 WORKSPACE =
@@ -21,26 +21,26 @@ CELLS =
 JOBS = 1
 SCHEDULER =
 PYTHON =
+# Commands find them in their environment, letter by letter: in a recipe's text a folder's name with
+# a quote, `$` or backtick would be read by the shell, or by make itself.
+OPTIONS = DATA WEIGHTS DATASET PARAMETERS SET ONLY WORKSPACE TIMEOUT CELLS JOBS SCHEDULER PYTHON
+$(foreach name,$(OPTIONS),$(eval override export $(name) := $$(value $(name))))
 
 VENV := .venv
 PY := $(VENV)/bin/python
 # Reading the study needs no TensorFlow: whoever reads waits a minute, whoever trains a few.
 BASE := $(VENV)/.base
 TRAIN := $(VENV)/.train
-MAY_TRAIN = $(strip $(DATA)$(BUSI_DATA)$(filter-out busi,$(PARAMETERS)))
+MAY_TRAIN = $(strip $(DATA)$(value BUSI_DATA)$(filter-out busi,$(PARAMETERS) $(DATASET)))
 ENVIRONMENT = $(if $(MAY_TRAIN),$(TRAIN),$(BASE))
-QUIET := TF_CPP_MIN_LOG_LEVEL=3 JUPYTER_PREFER_ENV_PATH=1
+# Text is UTF-8, whatever the locale says.
+QUIET := PYTHONUTF8=1 TF_CPP_MIN_LOG_LEVEL=3 JUPYTER_PREFER_ENV_PATH=1
 NO_DATA := env -u BUSI_DATA -u BUSI_WEIGHTS -u BUSBRA_DATA -u BUSUCLM_DATA
-# One lock pins both environments, and what their packages need in turn. Python compiles what is
-# imported when it is imported; compiling everything takes as long as unpacking it.
-INSTALL := PIP_ROOT_USER_ACTION=ignore $(PY) -m pip install -qq --disable-pip-version-check \
-  --no-compile --constraint requirements.lock --no-build-isolation
-UNFINISHED = { echo "The installation did not finish: check the package registry, then run make again." >&2; exit 1; }
 # The stored outputs are checked on a copy, so that a test never writes into the published results,
 # and without what trains: whatever the notebooks show comes from committed files.
 REPLAY := build/replay
-OPTIONS = --data "$(DATA)" --weights "$(WEIGHTS)" --parameters "$(PARAMETERS)" --set "$(SET)" \
-  --only "$(ONLY)" --workspace "$(WORKSPACE)" --timeout "$(TIMEOUT)"
+PLACES = --data "$$DATA" --weights "$$WEIGHTS" --workspace "$$WORKSPACE"
+CHOICES = --parameters "$${PARAMETERS:-$$DATASET}" --set "$$SET" --only "$$ONLY" --timeout "$$TIMEOUT"
 
 .PHONY: help setup report demo notebooks outputs test bench study pretrain lint format lock download lab exercises site check-site clean
 
@@ -56,41 +56,24 @@ help: ## List the tasks
 setup: $(TRAIN) ## Install everything into .venv (the other tasks install what they need)
 
 # The stamp comes last: an interrupted installation is simply resumed by the next command.
-# TensorFlow has wheels for Python 3.10 to 3.13 only; 3.11 is what the stored outputs were made with.
 $(BASE): requirements.lock pyproject.toml
-	@python="$(PYTHON)"; \
-	for candidate in python3.11 python3.12 python3.13 python3 python; do \
-	  if [ -z "$$python" ] && command -v $$candidate >/dev/null 2>&1 && \
-	    $$candidate -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
-	  then python=$$candidate; fi; \
-	done; \
-	if [ -z "$$python" ]; then \
-	  echo "No Python 3.11, 3.12 or 3.13 with venv was found: install one, or pass PYTHON=<interpreter>." >&2; exit 1; \
-	fi; \
-	if ! $(PY) -m pip --version >/dev/null 2>&1; then \
-	  echo "Creating $(VENV) with $$python"; "$$python" -m venv --clear $(VENV) || exit 1; \
-	fi
-	@echo "Installing what reading the study needs (1 GB, a minute or two)"
-	@$(INSTALL) setuptools && $(INSTALL) --editable . || $(UNFINISHED)
-	@touch $@
+	@sh install.sh base && touch $@
 
 $(TRAIN): $(BASE)
-	@echo "Adding TensorFlow and what else training and tests need (2 GB more, a few minutes)"
-	@$(INSTALL) --editable '.[train]' || $(UNFINISHED)
-	@touch $@
+	@sh install.sh train && touch $@
 
 report: $(ENVIRONMENT) ## Run the notebooks and build report.html and report.pdf
-	@$(QUIET) $(PY) -m busi_report report $(OPTIONS)
+	@$(QUIET) $(PY) -m busi_report report $(PLACES) $(CHOICES)
 
-demo: override PARAMETERS = demo
+demo: override PARAMETERS := demo
 demo: $(TRAIN) ## The same on synthetic phantoms in demo/, training included
-	@$(QUIET) $(PY) -m busi_report report $(OPTIONS)
+	@$(QUIET) $(PY) -m busi_report report $(PLACES) $(CHOICES)
 
 notebooks: $(ENVIRONMENT) ## Run the notebooks only (ONLY=02: one of them)
-	@$(QUIET) $(PY) -m busi_report run $(OPTIONS)
+	@$(QUIET) $(PY) -m busi_report run $(PLACES) $(CHOICES)
 
 outputs: $(BASE) ## Run the notebooks from committed results and store their outputs in notebooks/
-	@$(NO_DATA) $(QUIET) $(PY) -m busi_report run --only "$(ONLY)" --keep-outputs
+	@$(NO_DATA) $(QUIET) $(PY) -m busi_report run --only "$$ONLY" --keep-outputs
 
 test: $(TRAIN) ## Unit tests, the whole demonstration, then the notebooks' stored outputs
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests --ignore=tests/test_demonstration.py --numprocesses 2
@@ -98,18 +81,17 @@ test: $(TRAIN) ## Unit tests, the whole demonstration, then the notebooks' store
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests/test_demonstration.py
 	@rm -rf $(REPLAY) && mkdir -p $(REPLAY)
 	@cp -R busi_lessons busi_phantom busi_report busi_utils notebooks results figures report $(REPLAY)
-	@$(NO_DATA) $(QUIET) PYTHONPATH="$(CURDIR)/$(REPLAY):$(CURDIR)/tests/base_only" OPENBLAS_NUM_THREADS=1 \
+	@$(NO_DATA) $(QUIET) PYTHONPATH="$$PWD/$(REPLAY):$$PWD/tests/base_only" OPENBLAS_NUM_THREADS=1 \
 	  $(PY) -m pytest --rootdir $(REPLAY) --numprocesses 2 --dist loadfile --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=300 --ignore $(REPLAY)/notebooks/lessons/student \
 	  $(REPLAY)/notebooks
 
 bench: $(TRAIN) ## Time the fast ways against the ordinary ones; tables into report/tables/
-	@$(QUIET) $(PY) -m benchmarks --workspace "$(WORKSPACE)"
+	@$(QUIET) $(PY) -m benchmarks --workspace "$$WORKSPACE"
 
 study: $(TRAIN) ## Plan and train the missing cells of a grid (CELLS="--recipes tuned" JOBS=2)
-	@$(QUIET) $(PY) -m busi_report study --data "$(DATA)" --weights "$(WEIGHTS)" \
-	  --workspace "$(WORKSPACE)" --dataset "$(or $(DATASET),busi)" --jobs "$(JOBS)" \
-	  --scheduler "$(SCHEDULER)" $(CELLS)
+	@$(QUIET) $(PY) -m busi_report study $(PLACES) --dataset "$${DATASET:-busi}" --jobs "$$JOBS" \
+	  --scheduler "$$SCHEDULER" $$CELLS
 
 pretrain: $(TRAIN) ## Learn the demonstration's starting weights anew, from fresh phantoms
 	@$(QUIET) $(PY) -m busi_report pretrain
@@ -126,11 +108,11 @@ lock: ## Renew requirements.lock from pyproject.toml (needs uv)
 	  --extra train --upgrade pyproject.toml -o requirements.lock
 
 download: $(BASE) ## Fetch BUSI from its official source into DATA=<folder>
-	@test -n "$(DATA)" || { echo "Say where to: make download DATA=<folder>" >&2; exit 2; }
-	@$(PY) -m busi_report download "$(DATA)"
+	@test -n "$$DATA" || { echo "Say where to: make download DATA=<folder>" >&2; exit 2; }
+	@$(PY) -m busi_report download "$$DATA"
 
 lab: $(BASE) ## Open the notebooks in JupyterLab
-	@$(VENV)/bin/jupyter lab notebooks
+	@$(PY) -m jupyterlab notebooks
 
 exercises: $(BASE) ## Make the students' lessons from the masters in notebooks/lessons/
 	@$(PY) -m busi_lessons exercises

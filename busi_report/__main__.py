@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports Te
 def _run(arguments: argparse.Namespace) -> None:
     from busi_report.settings import settings_from
 
-    _run_notebooks(arguments, settings_from(arguments))
+    settings = settings_from(arguments)
+    with _alone(settings):
+        _run_notebooks(arguments, settings)
+
+
+def _alone(settings: Settings) -> AbstractContextManager[None]:
+    """Hold a workspace from the first notebook to the last page: no other run writes between."""
+    from busi_utils.workspace import locked
+
+    return locked(settings.workspace, "run", wait_s=0)
 
 
 def _run_notebooks(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -56,12 +66,13 @@ def _report(arguments: argparse.Namespace) -> None:
     from busi_utils.workspace import REPOSITORY
 
     settings = settings_from(arguments)
-    if not arguments.build_only:
-        _run_notebooks(arguments, settings)
-    for path in build_report(settings.workspace, settings.dataset):
-        print(f"Report: {path}")
-    if settings.workspace.root == REPOSITORY:
-        update_readme(settings.workspace)
+    with _alone(settings):
+        if not arguments.build_only:
+            _run_notebooks(arguments, settings)
+        for path in build_report(settings.workspace, settings.dataset):
+            print(f"Report: {path}")
+        if settings.workspace.root == REPOSITORY:
+            update_readme(settings.workspace)
 
 
 def _study(arguments: argparse.Namespace) -> None:
@@ -98,8 +109,7 @@ def _study(arguments: argparse.Namespace) -> None:
 def _published_size(dataset: str) -> int:
     from busi_report.parameters import parameter_file, read_parameter_file
 
-    name = "demo" if dataset == "phantom" else "busi"
-    return read_parameter_file(parameter_file(name))["image_size"]
+    return read_parameter_file(parameter_file(dataset))["image_size"]
 
 
 def _pretrain(arguments: argparse.Namespace) -> None:
@@ -189,6 +199,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 success, 1 a cell failed, 2 something the user can mend, 130 Ctrl-C."""
     from busi_report.runner import CellFailure
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a locale may lack a letter of a name or a dash
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments = _parser().parse_args(argv)
         arguments.call(arguments)

@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from busi_report.pandoc import CSS, MARKDOWN_OUTPUTS, pandoc
-from busi_utils.audit.datasets import DATA_VARIABLES
+from busi_utils.audit.datasets import DATA_VARIABLES, named_folders
 from busi_utils.workspace import REPOSITORY, Workspace, write_text
 
 _CELL_FILE = re.compile(r"(?:/[\w.+-]{1,60}){0,8}/ipykernel_\d+/\d+\.py")  # bounded: linear time
@@ -73,8 +73,7 @@ def machine_folders(workspace: Workspace, parameters: Mapping[str, Any]) -> dict
     named |= {k: v for k, v in parameters.items() if isinstance(v, str) and k != "workspace"}
     folders = {}
     for name, value in named.items():
-        for part in value.split(","):  # several sources are name=folder,name=folder
-            folder = part.rpartition("=")[2]
+        for _, folder in named_folders(value):
             if Path(folder).is_absolute() and len(Path(folder).parts) > 1:
                 folders[folder] = f"<{name}>"
     folders |= {str(workspace.root): "<workspace>", str(REPOSITORY): "<repository>"}

@@ -48,7 +48,7 @@ def pandoc(
     if target == "html":
         command.append("--embed-resources")
     done = subprocess.run(
-        command, input=text, capture_output=True, text=True, cwd=folder, check=False
+        command, input=text, capture_output=True, encoding="utf-8", cwd=folder, check=False
     )
     if done.returncode:
         raise StudyError(f"pandoc could not make the {target} page: {done.stderr.strip()}")

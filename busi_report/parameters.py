@@ -18,7 +18,9 @@ import yaml
 
 from busi_utils.errors import StudyError
 from busi_utils.parameters import SCALARS, Parameter
-from busi_utils.workspace import NOTEBOOKS
+from busi_utils.workspace import NOTEBOOKS, path_from
+
+_OF_DATASET = {"phantom": "demo"}
 
 
 def declared_parameters(notebook: Path) -> dict[str, Parameter]:
@@ -74,8 +76,13 @@ def _literal(line: ast.AnnAssign, notebook: Path) -> Any:
 
 
 def parameter_file(name: str) -> Path:
-    """Return the file of a published parameter set, ``demo`` or ``busi``, or the path given."""
-    return Path(name) if name.endswith(".yaml") else NOTEBOOKS / "parameters" / f"{name}.yaml"
+    """Return the file of a published parameter set, by its name or its data set, or the path given.
+
+    These are ``busi`` and ``demo``; the data set of the latter is ``phantom``.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return path_from(name, "parameter file")
+    return NOTEBOOKS / "parameters" / f"{_OF_DATASET.get(name, name)}.yaml"
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
@@ -89,7 +96,12 @@ def read_parameter_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise StudyError(f"Parameter file {path} was not found; there are: {there}.")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StudyError(
+            f"{path} is not UTF-8 (byte {error.start + 1}): save it as UTF-8 and run again."
+        ) from error
     values = _yaml(text, str(path))
     if values is None:
         return {}

@@ -21,7 +21,7 @@ from busi_report.notebook_files import cell_titles, clean_notebook, machine_fold
 from busi_report.parameters import bind, check_known, declared_parameters
 from busi_report.side_by_side import side_by_side
 from busi_utils.errors import StudyError
-from busi_utils.workspace import NOTEBOOKS, Workspace, locked, refusals_told
+from busi_utils.workspace import NOTEBOOKS, Workspace, refusals_told
 
 CELL_TIMEOUT_S = 6 * 3600
 _START_TIMEOUT_S = 300  # a kernel on a busy machine
@@ -102,7 +102,7 @@ def run_notebooks(run: Run, out: TextIO | None = None) -> list[Path]:
     Raises
     ------
     StudyError
-        A wrong parameter, or another run at work in the workspace.
+        A wrong parameter.
     CellFailure
         A cell raised, timed out, or its kernel died; the half-run notebook is kept.
     """
@@ -115,14 +115,13 @@ def run_notebooks(run: Run, out: TextIO | None = None) -> list[Path]:
         path: {k: v for k, v in bound[path].items() if v != every[path][k].default}
         for path in chosen
     }
-    with locked(run.workspace, "run", wait_s=0):
-        if run.at_once > 1 and len(chosen) > 1:
-            jobs = [(_execute, (path, changed[path], run)) for path in chosen]
-            return side_by_side(jobs, run.at_once)
-        done = []
-        for number, path in enumerate(chosen, start=1):
-            print(f"[{number}/{len(chosen)}] {path.stem}", file=out, flush=True)
-            done.append(_execute(path, changed[path], run, out))
+    if run.at_once > 1 and len(chosen) > 1:
+        jobs = [(_execute, (path, changed[path], run)) for path in chosen]
+        return side_by_side(jobs, run.at_once)
+    done = []
+    for number, path in enumerate(chosen, start=1):
+        print(f"[{number}/{len(chosen)}] {path.stem}", file=out, flush=True)
+        done.append(_execute(path, changed[path], run, out))
     return done
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from busi_report.parameters import parameter_file, parse_overrides, read_parameter_file
 from busi_report.runner import CELL_TIMEOUT_S
-from busi_utils.audit.datasets import DATA_VARIABLES, sources_of
+from busi_utils.audit.datasets import DATA_VARIABLES, data_text, sources_of
 from busi_utils.audit.external_sets import EXTERNAL_SETS
 from busi_utils.errors import StudyError
-from busi_utils.workspace import Workspace, folder_from, workspace_for
+from busi_utils.workspace import Workspace, folder_from, path_from, workspace_for
 
 DEMO_CELL_TIMEOUT_S = 1800
 
@@ -65,8 +64,8 @@ def settings_from(arguments: Namespace) -> Settings:
     given = arguments.data or os.environ.get("BUSI_DATA", "")
     name = arguments.parameters or "busi"
     for option, value in (("DATA", arguments.data), ("WEIGHTS", arguments.weights)):
-        if value and name == "demo":
-            raise StudyError(f"{option} is of no use with PARAMETERS=demo: leave one of them out.")
+        if value and parameter_file(name) == parameter_file("demo"):
+            raise StudyError(f"{option} is of no use for the demonstration: leave one of them out.")
     if arguments.weights and not given:
         raise StudyError("WEIGHTS is of no use without data: pass DATA=<BUSI folder> too.")
     path = parameter_file(name)
@@ -79,9 +78,9 @@ def settings_from(arguments: Namespace) -> Settings:
     _set_variables(dataset, given, arguments.weights)
     root = arguments.workspace or values.get("workspace", "")
     if root:
-        values["workspace"] = str(Path(str(root)).expanduser().resolve())
+        values["workspace"] = str(path_from(str(root), "workspace"))
     if tables := values.get("tables"):  # kernels run in notebooks/
-        values["tables"] = str(Path(str(tables)).expanduser().resolve())
+        values["tables"] = str(path_from(str(tables), "folder of tables"))
     where = f"{path.name} and SET" if overrides else path.name
     return Settings(dataset, workspace_for(dataset, values.get("workspace", "")), values, where)
 
@@ -93,9 +92,7 @@ def _set_variables(dataset: str, data: str, weights: str) -> None:
             os.environ.pop(variable, None)
         return
     if data:
-        sources = sources_of(dataset, data)
-        named = [f"{name}={folder}" for name, folder in sources.items()]
-        os.environ["BUSI_DATA"] = ",".join(named) if "=" in data else named[0].partition("=")[2]
+        os.environ["BUSI_DATA"] = data_text(dataset, sources_of(dataset, data))
     if weights or os.environ.get("BUSI_WEIGHTS"):
         folder = folder_from(weights, "BUSI_WEIGHTS", "weights")
         os.environ["BUSI_WEIGHTS"] = str(folder)

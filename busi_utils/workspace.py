@@ -73,8 +73,8 @@ def workspace_for(dataset: str, root: str | Path = "") -> Workspace:
         repository.
     """
     if root:
-        place = Path(root).expanduser().resolve()
-        if place.exists() and not place.is_dir():
+        place = path_from(root, "workspace")
+        if os.path.isfile(place):
             raise StudyError(f"The workspace {place} is a file: name a folder.")
         return Workspace(place)
     if not NOTEBOOKS.is_dir():
@@ -83,6 +83,22 @@ def workspace_for(dataset: str, root: str | Path = "") -> Workspace:
             "there with 'pip install --editable .', or name a workspace."
         )
     return Workspace(REPOSITORY / "demo" if dataset == "phantom" else REPOSITORY)
+
+
+def path_from(text: str | Path, what: str) -> Path:
+    """Return an absolute path; ``~`` and ``~name`` stand for a home.
+
+    Raises
+    ------
+    StudyError
+        If there is no such user, or the text is no path; ``what`` says what it was meant to be.
+    """
+    try:
+        return Path(text).expanduser().resolve()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise StudyError(
+            f"The {what} '{text}' is no path ({error}): write it out in full."
+        ) from error
 
 
 def folder_from(value: str, variable: str, what: str) -> Path:
@@ -105,11 +121,10 @@ def folder_from(value: str, variable: str, what: str) -> Path:
     chosen = value or os.environ.get(variable, "")
     if not chosen:
         raise StudyError(f"No {what} was named: pass its folder or set {variable}.")
-    path = Path(chosen).expanduser().resolve()
-    if not path.is_dir():
-        raise StudyError(
-            f"The {what} folder {path} does not exist: correct the path or {variable}."
-        )
+    path = path_from(chosen, what)
+    if not os.path.isdir(path):  # which is False for names that no file can have
+        odd = "is a file, not a folder" if os.path.isfile(path) else "does not exist"
+        raise StudyError(f"The {what} folder {path} {odd}: correct the path or {variable}.")
     return path
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+from itertools import pairwise
 
 import pytest
 
@@ -28,14 +31,31 @@ def make(*arguments, **variables):
     return done.stdout
 
 
+OLD = [f"--assume-old=.venv/{stamp}" for stamp in (".base", ".train")]
+
+
 def commands(*arguments, **variables):
     """What a task would run once everything is installed."""
-    old = [f"--assume-old=.venv/{stamp}" for stamp in (".base", ".train")]
-    return make("--dry-run", *old, *arguments, **variables)
+    return make("--dry-run", *OLD, *arguments, **variables)
+
+
+@pytest.fixture
+def arguments_of(tmp_path):
+    """What a task's one command is really given, by way of make and shell."""
+    shown = tmp_path / "show"
+    shown.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    shown.chmod(0o755)
+
+    def ask(*arguments, **variables):
+        given = json.loads(make(*OLD, *arguments, f"PY={shown}", **variables))
+        assert given[0] == "-m"
+        return given[2:3] + [f"{name} {value}" for name, value in pairwise(given)]
+
+    return ask
 
 
 def installs_tensorflow(*arguments, **variables):
-    return "Adding TensorFlow" in make("--dry-run", "--always-make", *arguments, **variables)
+    return "install.sh train" in make("--dry-run", "--always-make", *arguments, **variables)
 
 
 def test_help_lists_every_task():
@@ -47,21 +67,86 @@ def test_help_lists_every_task():
     assert sorted(listed) == sorted(phony) == sorted(TASKS.split())
 
 
-def test_options_reach_the_command():
-    text = commands("report", "DATA=a b", "WEIGHTS=w", "SET=seeds=[0, 1] n=3", "ONLY=02")
-    assert '--data "a b" --weights "w"' in text
-    assert '--set "seeds=[0, 1] n=3" --only "02"' in text
-    assert '--parameters "busi"' in commands("report", "DATASET=busi")
-    assert '--parameters "demo"' in commands("report", "DATASET=phantom")
-    assert commands("demo") == commands("report", "DATASET=phantom")
-    assert commands("demo", "PARAMETERS=busi") == commands("demo")
-    assert '--parameters ""' in commands("report")
-    text = commands("study", "CELLS=--recipes tuned", "JOBS=2", "SCHEDULER=tcp://h:1")
-    assert all(part in text for part in ('--jobs "2"', '--scheduler "tcp://h:1" --recipes tuned'))
+def test_options_reach_the_command(arguments_of):
+    given = arguments_of("report", "WEIGHTS=w", "SET=seeds=[0, 1] n=3", "ONLY=02")
+    assert {"--weights w", "--set seeds=[0, 1] n=3", "--only 02", "--parameters "} <= set(given)
+    assert "--parameters busi" in arguments_of("report", "DATASET=busi")
+    assert "--parameters phantom" in arguments_of("report", "DATASET=phantom")
+    assert "--parameters demo" in arguments_of("demo", "PARAMETERS=busi")
+    given = arguments_of(
+        "study", "CELLS=--recipes tuned --seeds 0 1", "JOBS=2", "SCHEDULER=tcp://h:1"
+    )
+    wanted = {"--jobs 2", "--scheduler tcp://h:1", "--recipes tuned", "--seeds 0", "--dataset busi"}
+    assert wanted <= set(given)
 
 
-def test_a_variable_that_happens_to_be_set_changes_nothing():
-    assert commands("report", WORKSPACE="/somewhere", SET="x=1") == commands("report")
+def test_a_folder_of_any_name_reaches_the_command_and_runs_nothing(arguments_of, tmp_path):
+    mark = tmp_path / "mark"
+    odd = f"/a b, c=d `touch {mark}` 'f' \"g\" $HOME $(shell touch {mark}) ${{PY}} # ; & é"
+    for task in ("report", "notebooks", "study"):
+        given = arguments_of(task, f"DATA={odd}", f"WEIGHTS={odd}", f"WORKSPACE={odd}")
+        assert {f"--data {odd}", f"--weights {odd}", f"--workspace {odd}"} <= set(given)
+    assert arguments_of("download", f"DATA={odd}")[1:] == [
+        "-m busi_report",
+        "busi_report download",
+        f"download {odd}",
+    ]
+    assert not mark.exists()
+
+
+def test_a_variable_that_happens_to_be_set_changes_nothing(arguments_of):
+    assert arguments_of("report", WORKSPACE="/somewhere", SET="x=1") == arguments_of("report")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout of nothing but what installs, with an interpreter that is too old."""
+    for name in ("Makefile", "install.sh", "requirements.lock", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    old = tmp_path / "python3.10"
+    old.write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.10.4\nexit 1\n')
+    old.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("python", "sentence"),
+    [
+        ("{}/python3.10", "PYTHON={}/python3.10 is Python 3.10.4: pass the path of a Python 3.11"),
+        ("python9", "PYTHON=python9 names no program: pass the path of a Python 3.11"),
+    ],
+)
+def test_an_interpreter_that_does_not_suit_is_told(checkout, python, sentence):
+    done = subprocess.run(
+        ["sh", "install.sh", "base"],
+        cwd=checkout,
+        env=os.environ | {"PYTHON": python.format(checkout)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence.format(checkout))
+    assert done.stderr.count("\n") == 1
+    assert not (checkout / ".venv").exists()
+
+
+def test_one_installation_at_a_time(checkout):
+    def install():
+        command = ["sh", "install.sh", "base"]
+        environment = os.environ | {"PYTHON": str(checkout / "python3.10")}
+        done = subprocess.run(
+            command, cwd=checkout, env=environment, capture_output=True, text=True
+        )
+        return done.stderr
+
+    lock = checkout / ".venv.lock"
+    lock.symlink_to(str(os.getpid()))
+    assert install().startswith("Another make is installing")
+    assert lock.is_symlink()
+    lock.unlink()
+    lock.symlink_to("999999999")  # of one that was killed
+    assert "is Python 3.10.4" in install()
+    assert not lock.is_symlink()
 
 
 def test_tensorflow_is_installed_only_where_something_may_be_trained():

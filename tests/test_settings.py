@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks.__main__ import main as run_benchmarks
 from busi_report.__main__ import _parser, main
+from busi_report.notebook_files import machine_folders
 from busi_report.settings import settings_from
-from busi_utils.audit.datasets import DATA_VARIABLES
+from busi_utils.audit.datasets import DATA_VARIABLES, sources_of
 from busi_utils.errors import StudyError
-from busi_utils.workspace import REPOSITORY, workspace_for
+from busi_utils.workspace import REPOSITORY, Workspace, workspace_for
 
 
 @pytest.fixture(autouse=True)
@@ -78,10 +79,39 @@ def test_overrides_and_workspace(tmp_path, monkeypatch):
     assert found.values["workspace"] == str(tmp_path / "mine")
 
 
+ODD = "a b, c=d `e` 'f' \"g\" $HOME"
+
+
+def test_a_folder_of_any_name_is_one_folder(busi):
+    odd = busi.rename(busi.parent / f"x={ODD}")
+    settings("--data", str(odd))
+    assert os.environ["BUSI_DATA"] == str(odd)
+    assert sources_of("busi") == {"busi": odd}
+    folders = machine_folders(Workspace(busi.parent / "ws"), {})
+    assert folders[str(odd)] == "<BUSI_DATA>"
+    comma = odd.rename(busi.parent / "a, b")
+    settings("--data", f"busi={comma}, local={comma.parent}")
+    assert sources_of("busi") == {"busi": comma, "local": comma.parent}
+
+
+def test_a_parameter_file_says_how_it_is_to_be_written(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes("# für mich\ndataset: busi\n".encode("latin-1"))
+    assert main(["run", "--parameters", str(path)]) == 2
+    assert "is not UTF-8 (byte 4): save it as UTF-8" in capsys.readouterr().err
+    path.write_bytes("\ufeffdataset: busi\n".encode())  # as some editors of Windows begin it
+    assert settings("--parameters", str(path)).dataset == "busi"
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["--data", "/nowhere/busi"], "/nowhere/busi does not exist"),
+        (["--data", "~nosuch"], "'~nosuch' is no path"),
+        (["--data", "x" * 999], "does not exist"),
+        (["--data", __file__], "is a file, not a folder"),
+        (["--workspace", "~nosuch/x"], "'~nosuch/x' is no path"),
+        (["--workspace", __file__], "is a file"),
         (["--weights", "/nowhere"], "pass DATA="),
         (["--parameters", "demo", "--data", "x"], "DATA .* leave one of them out"),
         (["--parameters", "demo", "--weights", "x"], "WEIGHTS .* leave one of them out"),

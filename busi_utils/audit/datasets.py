@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from busi_phantom.busi_layout import DEMO_COUNTS, write_phantom_dataset
 from busi_utils.audit.external_sets import EXTERNAL_SETS
 from busi_utils.errors import StudyError
-from busi_utils.workspace import CACHE, folder_from
+from busi_utils.workspace import CACHE, folder_from, path_from
 
 DATASETS = ("phantom", "busi")
 DATA_VARIABLES = (
@@ -17,6 +19,7 @@ DATA_VARIABLES = (
     *(external.variable for external in EXTERNAL_SETS.values()),
 )
 """Environment variables that name folders."""
+_NAMED = re.compile(r"[A-Za-z_][\w.-]*=")
 _PHANTOM_SEED = 1
 _CLINIC_COUNTS = {"benign": 12, "malignant": 8, "normal": 6}
 
@@ -50,11 +53,28 @@ def sources_of(dataset: str, data: str = "") -> dict[str, Path]:
     named = data or os.environ.get("BUSI_DATA", "")
     if not named:
         return {}
-    parts = [part.strip().partition("=") for part in named.split(",")]
-    pairs = [(name, folder) if sign else (dataset, name) for name, sign, folder in parts]
+    pairs = named_folders(named, dataset)
     if len({name for name, _ in pairs}) < len(pairs):
         raise StudyError(f"'{named}' names a source twice: give each folder its own name=.")
     return {name: folder_from(folder, "BUSI_DATA", "image") for name, folder in pairs}
+
+
+def named_folders(text: str, first: str = "") -> list[tuple[str, str]]:
+    """Read ``busi=<folder>,local=<folder>``; the first may go without its name.
+
+    A folder whose own name holds ``,`` or ``=`` is one folder, if it is there.
+    """
+    if os.path.isdir(path_from(text, "image folder")):
+        return [(first, text)]
+    parts = re.split(rf"\s*,\s*(?={_NAMED.pattern})", text)
+    return [tuple(p.split("=", 1)) if _NAMED.match(p) else (first, p) for p in parts]
+
+
+def data_text(dataset: str, sources: Mapping[str, Path]) -> str:
+    """Return sources as `sources_of` reads them: a folder alone if it is the only one."""
+    if list(sources) == [dataset]:
+        return str(sources[dataset])
+    return ",".join(f"{name}={folder}" for name, folder in sources.items())
 
 
 def _phantom_sources() -> dict[str, Path]:

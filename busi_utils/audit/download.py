@@ -22,6 +22,7 @@ from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.audit.published import read_published
 from busi_utils.audit.sources import find_images
 from busi_utils.errors import StudyError
+from busi_utils.workspace import path_from
 
 PAGE = "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset"
 ARCHIVE = "https://scholar.cu.edu.eg/Dataset_BUSI.zip"
@@ -62,7 +63,7 @@ def download_busi(
     StudyError
         If neither way leads to a complete data set; the message tells how to get it by hand.
     """
-    folder = Path(folder).expanduser().resolve()
+    folder = path_from(folder, "folder")
     target, work = folder / FOLDER, folder / ".download"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import pandas as pd
 from busi_utils.errors import StudyError
 from busi_utils.mobilenetv4 import load_public_weights
 from busi_utils.models import Backbone, build_backbone
-from busi_utils.workspace import Stamp, stamp
+from busi_utils.workspace import Stamp, path_from, stamp
 
 if TYPE_CHECKING:  # seconds; those who ask for names and hashes do without
     import keras
@@ -106,7 +106,7 @@ def find_weights(entry: Backbone, folder: str | Path = "", *, cached: bool = Tru
         Whether the Keras cache counts.
     """
     folder = str(folder) or os.environ.get("BUSI_WEIGHTS", "")
-    places = [Path(folder).expanduser()] if folder else []
+    places = [path_from(folder, "folder of weights")] if folder else []
     places += [_KERAS_CACHE] if cached else []
     names = [name for name in (entry.weights_file, entry.keras_file) if name]
     return next((p for place in places for n in names if (p := place / n).is_file()), None)
