@@ -19,6 +19,7 @@ from busi_utils.errors import StudyError
 MIME = "application/vnd.busi-lessons+json"
 _WORDS = {"right": "Right.", "wrong": "Wrong:", "not tried": "Not tried:"}
 _OF_THE_CHECKER = {"busi_lessons", "solution", "solution_of", "EXERCISES", "import_module"}
+_GIVEN = {"scores", "KINDS"}  # of the lessons' modules: shown to students, free to use
 
 
 class Wrong(Exception):
@@ -27,6 +28,14 @@ class Wrong(Exception):
 
 class NotTried(Exception):
     """There is no answer yet."""
+
+
+class NotYet(StudyError):
+    """A cell builds on an exercise that is not right yet."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the sentence alone: the way to it would tell a student nothing."""
+        return [str(self)]
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ class Lesson:
             raise StudyError(f"This lesson has no exercise {name!r}: its exercises are {known}.")
         return self.exercises[name]
 
-    def check(self, name: str, answer: Any) -> Outcome:
+    def check(self, name: str, answer: Any = None) -> Outcome:
         """Try an answer on hidden data and say what was found; never raises for a bad answer."""
         exercise = self._exercise(name)
         place = list(self.exercises).index(name)
@@ -118,12 +127,12 @@ class Lesson:
 
         Raises
         ------
-        StudyError
+        NotYet
             If it has not been checked, or is not right yet.
         """
         self._exercise(name)
         if name not in self.accepted:
-            raise StudyError(
+            raise NotYet(
                 f"This cell builds on the exercise {name!r}, which is not right yet: solve and "
                 f"check it first, or copy what lesson.solution({name!r}) shows."
             )
@@ -171,7 +180,7 @@ def ask(answer: Callable, *arguments: Any) -> Any:
     """Call a student's function on copies of the arguments; every failure becomes a sentence."""
     try:
         value = answer(*copy.deepcopy(arguments))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}".rstrip(": ")
         raise Wrong(f"your function stopped with {said}.") from error
     if value is None or value is Ellipsis:
@@ -210,9 +219,18 @@ def _refuse_what_is_no_answer(name: str, exercise: Exercise, answer: Any) -> Non
             f"hand over the function itself, check({name!r}, {name}), "
             f"not {type(answer).__name__} {str(answer)[:30]!r}."
         )
-    own = str(getattr(answer, "__module__", "")).startswith("busi_lessons")
-    if own or _names(getattr(answer, "__code__", None)) & _OF_THE_CHECKER:
+    while hasattr(answer, "func"):  # a partial function
+        answer = answer.func
+    known = getattr(answer, "__globals__", {})
+    named = _names(getattr(answer, "__code__", None))
+    of_lessons = {name for name in named if _is_of_a_lesson(known.get(name))} - _GIVEN
+    if _is_of_a_lesson(answer) or of_lessons or named & _OF_THE_CHECKER:
         raise Wrong("this asks the checker for its own answer; write the lines yourself.")
+
+
+def _is_of_a_lesson(thing: Any) -> bool:
+    module = str(getattr(thing, "__module__", ""))
+    return module.startswith("busi_lessons.") and module != "busi_lessons.material"
 
 
 def _names(code: CodeType | None) -> set[str]:

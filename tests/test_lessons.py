@@ -1,6 +1,8 @@
 """Every exercise three ways: master passes, stub is not tried, misconceptions get reasons."""
 
 import re
+import sys
+from functools import partial
 from importlib import import_module
 
 import matplotlib.pyplot as plt
@@ -11,7 +13,8 @@ import pytest
 
 from busi_lessons import LESSONS
 from busi_lessons.__main__ import main
-from busi_lessons.exercises import Lesson, open_lesson
+from busi_lessons.calibration import ece as yardstick
+from busi_lessons.exercises import Lesson, NotYet, open_lesson
 from busi_lessons.masters import (
     MASTERS,
     STUDENT,
@@ -103,6 +106,9 @@ def test_what_is_no_answer_gets_a_sentence(lesson, exercise):
             next(iter(own.values()))[0],  # a function of the checker itself
             lambda *a: checked.solution(exercise),
             lambda *a: import_module("busi_lessons.leak"),
+            lambda *a: yardstick(*a),
+            partial(next(iter(own.values()))[0]),
+            lambda *a: sys.exit(3),
         ],
     }
     for state, answers in bad.items():
@@ -110,8 +116,9 @@ def test_what_is_no_answer_gets_a_sentence(lesson, exercise):
             outcome = checked.check(exercise, answer)
             assert outcome.state == state, (answer, outcome.text)
             assert outcome.text.endswith((".", "?"))
-    with pytest.raises(StudyError, match="not right yet"):
+    with pytest.raises(NotYet, match="not right yet") as told:
         checked.answer(exercise)
+    assert told.value._render_traceback_() == [str(told.value)]
 
 
 def test_an_answer_may_not_change_what_it_is_judged_by():
