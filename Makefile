@@ -42,7 +42,7 @@ REPLAY := build/replay
 PLACES = --data "$$DATA" --weights "$$WEIGHTS" --workspace "$$WORKSPACE"
 CHOICES = --parameters "$${PARAMETERS:-$$DATASET}" --set "$$SET" --only "$$ONLY" --timeout "$$TIMEOUT"
 
-.PHONY: help setup report demo notebooks outputs test bench study pretrain lint format lock download lab exercises site check-site clean
+.PHONY: help setup report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,9 @@ notebooks: $(ENVIRONMENT) ## Run the notebooks only (ONLY=02: one of them)
 
 outputs: $(BASE) ## Run the notebooks from committed results and store their outputs in notebooks/
 	@$(NO_DATA) $(QUIET) $(PY) -m busi_report run --only "$$ONLY" --keep-outputs
+
+doctor: $(BASE) ## Say what is installed, found and stored, and what each task would do now
+	@$(QUIET) $(PY) -m busi_report doctor $(PLACES) $(CHOICES) --jobs "$$JOBS" $$CELLS
 
 test: $(TRAIN) ## Unit tests, the whole demonstration, then the notebooks' stored outputs
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests --ignore=tests/test_demonstration.py --numprocesses 2

@@ -75,6 +75,12 @@ def _report(arguments: argparse.Namespace) -> None:
             update_readme(settings.workspace)
 
 
+def _doctor(arguments: argparse.Namespace) -> None:
+    from busi_report.doctor import page
+
+    print(page(arguments))
+
+
 def _study(arguments: argparse.Namespace) -> None:
     from busi_utils.audit.cohorts import COHORTS
     from busi_utils.audit.datasets import sources_of
@@ -169,21 +175,26 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", parents=[shared], help="notebooks, then the report")
     report.add_argument("--build-only", action="store_true", help="only build from what is there")
     report.set_defaults(call=_report)
-    study = commands.add_parser("study", parents=[places], help="train the missing cells of a grid")
-    study.add_argument("--dataset", default="busi", help="busi or phantom")
-    study.add_argument("--cohorts", nargs="+", default=["clean"])
-    study.add_argument("--models", nargs="+", default=["mobilenetv2"])
-    study.add_argument("--recipes", nargs="+", default=["original"])
-    study.add_argument("--seeds", nargs="+", type=_number("seeds"), default=[0])
-    study.add_argument(
+    cells = argparse.ArgumentParser(add_help=False)
+    cells.add_argument("--cohorts", nargs="+", default=["clean"])
+    cells.add_argument("--models", nargs="+", default=["mobilenetv2"])
+    cells.add_argument("--recipes", nargs="+", default=["original"])
+    cells.add_argument("--seeds", nargs="+", type=_number("seeds"), default=[0])
+    cells.add_argument(
         "--size",
         type=_number("image_size", or_none=True),
         default=0,
         help="side of the input in pixels; default as published",
     )
-    study.add_argument(
+    cells.add_argument(
         "--jobs", type=_number("jobs"), default=1, help="training processes at a time"
     )
+    doctor = commands.add_parser("doctor", parents=[shared, cells], help="say what is there")
+    doctor.set_defaults(call=_doctor)
+    study = commands.add_parser(
+        "study", parents=[places, cells], help="train the missing cells of a grid"
+    )
+    study.add_argument("--dataset", default="busi", help="busi or phantom")
     study.add_argument("--scheduler", default="", help="Dask scheduler, tcp://host:8786")
     study.set_defaults(call=_study)
     pretrain = commands.add_parser("pretrain", help="learn the demonstration's starting weights")
