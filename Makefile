@@ -51,7 +51,7 @@ help: ## List the tasks
 	@echo "         PARAMETERS=demo|busi|<file.yaml>  SET=\"name=value name=value\""
 	@echo "         ONLY=<notebook number>  WORKSPACE=<folder>  TIMEOUT=<seconds a cell>"
 	@echo "         CELLS=\"--models xception --recipes tuned --seeds 0 1\"  JOBS=<processes>"
-	@echo "         SCHEDULER=tcp://<host>:8786  PYTHON=<interpreter>"
+	@echo "         SCHEDULER=tcp://127.0.0.1:8786  PYTHON=<interpreter>"
 
 setup: $(TRAIN) ## Install everything into .venv (the other tasks install what they need)
 

@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         "study", parents=[places, cells], help="train the missing cells of a grid"
     )
     study.add_argument("--dataset", default="busi", help="busi or phantom")
-    study.add_argument("--scheduler", default="", help="Dask scheduler, tcp://host:8786")
+    study.add_argument("--scheduler", default="", help="Dask scheduler, tcp://127.0.0.1:8786")
     study.set_defaults(call=_study)
     pretrain = commands.add_parser("pretrain", help="learn the demonstration's starting weights")
     pretrain.add_argument("models", nargs="*", default=["mobilenetv2", "mobilenetv3_small"])

@@ -35,7 +35,7 @@ def run_on_cluster(
     work : list of list of Cell
         Jobs.
     scheduler : str
-        Address, for instance ``tcp://host:8786``.
+        Address, for instance ``tcp://127.0.0.1:8786`` or, between machines, ``tls://host:8786``.
 
     Raises
     ------
@@ -48,14 +48,19 @@ def run_on_cluster(
         client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
         raise StudyError(
-            f"No Dask scheduler answers at '{scheduler}': start one with 'dask scheduler', then "
-            "pass SCHEDULER=tcp://<host>:8786."
+            f"No Dask scheduler answers at '{scheduler}': start one as the README says, then pass "
+            "SCHEDULER=tcp://127.0.0.1:8786, or tls://<host>:8786 of another machine."
+        ) from error
+    except TypeError as error:  # no certificate is configured
+        raise StudyError(
+            f"{scheduler} asks for TLS and no certificate is known: set DASK_CONFIG to the folder "
+            "of its key, as the README says."
         ) from error
     with client:
         if not client.scheduler_info()["workers"]:
             raise StudyError(
                 f"The scheduler at {scheduler} has no workers: start some with "
-                f"'dask worker {scheduler} --nthreads 1 --no-nanny'."
+                f"'dask worker {scheduler} --nthreads 1 --no-nanny' and what the README adds."
             )
         # A result may differ in time and place: pure=False has each call computed.
         futures = {client.submit(_on_worker, run_job, study, job, pure=False): job for job in work}
