@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from busi_lessons.grading import grade
-from busi_lessons.leak_sheet import read_leak_sheet
+from busi_lessons.leak_sheet import FOUND, read_leak_sheet
 from busi_lessons.masters import STUDENT, write_exercises
 from busi_utils.errors import StudyError
 from busi_utils.workspace import write_csv
@@ -27,9 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.task == "exercises":
             print(f"{len(write_exercises())} lessons in {STUDENT}")
         elif chosen.task == "sheet":
-            print(
-                read_leak_sheet(chosen.file)[["kind", "found", "evidence"]].to_string(index=False)
-            )
+            answers = read_leak_sheet(chosen.file)
+            for row in answers.itertuples():
+                print(f"{row.kind}: {row.found}. {row.evidence} {row.remedy}".rstrip())
+            counts = answers["found"].value_counts()
+            print(", ".join(f"{counts.get(found, 0)} {found}" for found in FOUND))
         else:
             table = grade(chosen.folder, chosen.student)
             write_csv(chosen.folder / "grades.csv", table)
