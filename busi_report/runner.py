@@ -14,11 +14,11 @@ from typing import Any, TextIO
 
 import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
 
 from busi_report.kernels import logged_kernel_manager, own_kernel
-from busi_report.notebook_files import cell_titles, clean_notebook, machine_folders
+from busi_report.notebook_files import clean_notebook, machine_folders
 from busi_report.parameters import bind, check_known, declared_parameters
+from busi_report.progress import Progress
 from busi_report.side_by_side import side_by_side
 from busi_utils.errors import StudyError
 from busi_utils.workspace import NOTEBOOKS, Workspace, refusals_told
@@ -133,7 +133,7 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO | Non
     start, label = time.perf_counter(), "" if out else f"{path.stem[:2]} "
     out = out or sys.stdout
     with refusals_told(target), _log(target) as log, own_kernel() as config:
-        progress = _Progress(out, log, label)
+        progress = Progress(out, log, label)
         try:
             papermill.execute_notebook(
                 path,
@@ -146,7 +146,7 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO | Non
                 start_timeout=_START_TIMEOUT_S,
                 execution_timeout=run.timeout_s,
                 iopub_timeout=_MESSAGE_TIMEOUT_S,
-                stdout_file=log,
+                stdout_file=progress,
                 stderr_file=log,
                 on_notebook_start=progress.begin,
                 on_cell_execute=progress.start,
@@ -180,49 +180,6 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO | Non
 def _log(target: Path) -> TextIO:
     target.parent.mkdir(parents=True, exist_ok=True)
     return open(target.with_suffix(".log"), "w", encoding="utf-8")
-
-
-class _Progress:
-    """Prints one line for each code cell, under the title of the heading above it.
-
-    The line is begun before the cell, so that a reader sees what is at work; side by side, where
-    lines would mix, it is printed whole after the cell, behind the label of its notebook.
-    """
-
-    def __init__(self, out: TextIO, log: TextIO, label: str = "") -> None:
-        self._out, self._log, self._label = out, log, label
-        self._begun = ""
-        self._titles: list[str] = []
-        self._order: dict[int, int] = {}
-        self._start = 0.0
-        self._open = False
-        self.place = "before its first cell"
-
-    def begin(self, notebook: NotebookNode) -> None:
-        self._titles = cell_titles(notebook)
-        runs = [k for k, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source]
-        self._order = {index: number for number, index in enumerate(runs, start=1)}
-
-    def start(self, cell: NotebookNode, cell_index: int) -> None:
-        number = f"{self._order[cell_index]}/{len(self._order)}"
-        title = self._titles[cell_index]
-        self.place = f"in cell {number}, '{title}'"
-        self._start, self._open = time.perf_counter(), True
-        self._begun = f"{self._label}{number:>7}  {title} ... "
-        if not self._label:
-            print(self._begun, end="", file=self._out, flush=True)
-        print(f"\n--- cell {number}: {title}", file=self._log, flush=True)
-
-    def end(self, cell: NotebookNode, cell_index: int, execute_reply: Any) -> None:
-        if execute_reply["content"]["status"] == "ok":
-            self.stop(f"{time.perf_counter() - self._start:.1f} s")
-
-    def stop(self, how: str) -> None:
-        if self._open:
-            begun = self._begun if self._label else ""
-            print(f"{begun}{how}", file=self._out, flush=True)
-            print(f"--- {how}", file=self._log, flush=True)
-            self._open = False
 
 
 def _failure(path: Path, place: str, error: Exception, log: TextIO, target: Path) -> CellFailure:

@@ -125,6 +125,20 @@ def test_a_failing_cell_is_named_and_the_half_run_notebook_kept(tmp_path):
     assert not (run.executed / "02_b.ipynb").exists()
 
 
+def test_what_a_long_cell_says_is_passed_on(tmp_path, monkeypatch):
+    write_notebook(tmp_path / "nb" / "01_a.ipynb", "print('epoch 3/25')", "1")
+    run, out = a_run(tmp_path), io.StringIO()
+    run_notebooks(run, out)
+    assert "epoch" not in out.getvalue()
+    monkeypatch.setattr("busi_report.progress._LONG_S", -1.0)
+    out = io.StringIO()
+    run_notebooks(run, out)
+    lines = [re.sub(r"[\d.]+ s", "s", line.strip()) for line in out.getvalue().splitlines()]
+    begun = "2/3  Section 1 ..."
+    assert lines[2:5] == [begun, "epoch 3/25", f"{begun} s"]
+    assert "epoch 3/25" in (run.executed / "01_a.log").read_text()
+
+
 def test_a_mendable_problem_is_one_sentence(tmp_path):
     code = "from busi_utils.errors import StudyError\nraise StudyError('No data: set BUSI_DATA.')"
     write_notebook(tmp_path / "nb" / "01_a.ipynb", code)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from short_study import CellProcess
 
-from busi_utils import recipes
+from busi_utils import recipes, workspace
 from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
 from busi_utils.recipes import ORIGINAL
@@ -90,6 +90,29 @@ def test_training_without_images_is_refused(tmp_path):
 
     with pytest.raises(StudyError, match=r"no images were named.*BUSI_DATA"):
         train_cell(study, CELL)
+
+
+def test_a_long_training_says_now_and_then_where_it_is(short_study, monkeypatch, capsys, tmp_path):
+    from busi_utils.study import cell_training
+
+    clock = iter(range(0, 10_000, 25))
+    monkeypatch.setattr(cell_training.time, "perf_counter", lambda: next(clock))
+    told = cell_training.NowAndThen("cell")
+    for epoch in range(1, 8):
+        told(f"epoch {epoch}/9: loss 0.5")
+    assert capsys.readouterr().out.splitlines() == [
+        "cell: epoch 3/9: loss 0.5, at most 2 min left",
+        "cell: epoch 6/9: loss 0.5, at most 75 s left",
+    ]
+    monkeypatch.undo()
+    monkeypatch.setattr(cell_training, "_QUIET_S", -1.0)
+    for module in (cell_training, workspace):
+        monkeypatch.setattr(module, "CACHE", tmp_path)
+    cell_training.train_cell(short_study(), Cell("phantom", "clean", "small", "short", 0, 0))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("clean small short seed 0 fold 0: frozen part, view ")
+    assert "epoch 2/6: loss " in lines[-5]
+    assert lines[-2].endswith(" s left")
 
 
 def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path, short_study):

@@ -17,7 +17,7 @@ import pandas as pd
 
 from busi_utils.kept import keep_table
 from busi_utils.recipes import ONE_TRAINING, recipe_of
-from busi_utils.study.cell_training import CellRun, prepare
+from busi_utils.study.cell_training import CellRun, NowAndThen, prepare
 from busi_utils.study.cells import Cell, save_cell
 from busi_utils.study.study import Study
 from busi_utils.training.averages import (
@@ -65,14 +65,15 @@ class AverageReadings:
     cell : Cell
         Its cohort, model, seed and fold are trained, whatever its recipe.
     report : callable
-        Receives one line per epoch.
+        Receives one line per epoch; None: one is printed now and then.
     """
 
     def __init__(
-        self, study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None
+        self, study: Study, cell: Cell, report: Callable[[str], None] | None = None
     ) -> None:
-        self.study, self.cell, self.report = study, replace(cell, recipe=WRITTEN), report
-        self.cell_run = prepare(study, self.cell)
+        self.study, self.cell = study, replace(cell, recipe=WRITTEN)
+        self.report = report or NowAndThen(str(self.cell))
+        self.cell_run = prepare(study, self.cell, self.report)
         self.trainer = self.cell_run.trainer
         self.top = self.trainer.network.top
         layers = batch_norms(self.top)
@@ -120,7 +121,10 @@ class AverageReadings:
                 line[f"distance {name}"] = distance(average, measured)
                 self._keep(name, row | found, measured)
         self.trace.append(line)
-        self.report(f"{self.cell} epoch {row['epoch']}/{self.trainer.recipe.epochs}")
+        self.report(
+            f"epoch {row['epoch']}/{self.trainer.recipe.epochs}: loss {row['loss']:.3f}, "
+            f"val_loss {line[f'val_loss {WRITTEN}']:.3f}"
+        )
 
     def _keep(self, name: str, row: dict[str, float], measured: Statistics) -> None:
         if not self.readings[name].better(row, self.trainer.recipe.patience):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from busi_utils.audit.folds import inner_split, is_grouped
 from busi_utils.study.cells import Cell, prediction_table, save_cell, start_of_record
 from busi_utils.study.inputs import require_start
 from busi_utils.study.setup import setup_of
-from busi_utils.study.study import Study
+from busi_utils.study.study import Study, duration
 from busi_utils.training.bank import Bank
 from busi_utils.training.checkpoints import Progress, assign, load_state, save_state, values_of
 from busi_utils.training.heads import Network
 from busi_utils.training.trainer import Part, Trainer
 from busi_utils.workspace import CACHE
+
+_DONE = re.compile(r"(\d+)/(\d+)")
+_QUIET_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,40 @@ class CellRun:
         }
 
 
-def prepare(study: Study, cell: Cell) -> CellRun:
+class NowAndThen:
+    """Prints a line of a long work's progress at most once a minute, with the time left.
+
+    Parameters
+    ----------
+    what : str
+        What is at work; begins each line.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._last = time.perf_counter()
+        self._from: tuple[int, int, float] | None = None
+
+    def __call__(self, line: str) -> None:
+        """Take a line that tells ``<done>/<all>``, such as ``epoch 3/25: loss 0.512``."""
+        done, everything = (int(number) for number in _DONE.search(line).groups())
+        now = time.perf_counter()
+        if self._from is None or self._from[0] != everything or done < self._from[1]:
+            self._from = everything, done, now  # another work of the same cell
+        if now - self._last < _QUIET_S:
+            return
+        left = ""
+        if done > self._from[1]:
+            seconds = (now - self._from[2]) / (done - self._from[1]) * (everything - done)
+            left = f", at most {duration(seconds)} left"
+        print(f"{self._what}: {line}{left}", flush=True)
+        self._last = now
+
+
+def prepare(study: Study, cell: Cell, report: Callable[[str], None] | None = None) -> CellRun:
     """Build a cell's network and the frozen outputs of its training images.
+
+    ``report`` receives lines of progress.
 
     Raises
     ------
@@ -99,7 +135,7 @@ def prepare(study: Study, cell: Cell) -> CellRun:
     labels = folds.set_index("image_id")["label"]
     parts = [_part(bank, part, labels) for part in ids]
     started = time.perf_counter()
-    bank.require_for_training(parts[0].rows)
+    bank.require_for_training(parts[0].rows, report or NowAndThen(str(cell)))
     filled = time.perf_counter() - started
     checkpoint = CACHE / "checkpoints" / f"{identity}.npz"
     trainer = Trainer(network, bank, setup.recipe, cell.seed, checkpoint)
@@ -111,17 +147,19 @@ def _part(bank: Bank, image_ids: Sequence[str], labels: pd.Series) -> Part:
     return Part(bank.rows(image_ids), labels[image_ids].map(CLASSES.index).to_numpy())
 
 
-def train_cell(
-    study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None
-) -> CellRun:
-    """Train one cell in this process, or go on from its checkpoint; see `prepare` for errors."""
-    run = prepare(study, cell)
+def train_cell(study: Study, cell: Cell, report: Callable[[str], None] | None = None) -> CellRun:
+    """Train one cell in this process, or go on from its checkpoint; see `prepare` for errors.
+
+    ``report`` receives a line after each epoch; None: it is printed now and then.
+    """
+    report = report or NowAndThen(str(cell))
+    run = prepare(study, cell, report)
     train, validation, _ = run.parts
     run.trainer.fit(train, validation, report)
     return run
 
 
-def run_cell(study: Study, cell: Cell, report: Callable[[str], None] = lambda line: None) -> None:
+def run_cell(study: Study, cell: Cell, report: Callable[[str], None] | None = None) -> None:
     """Train one cell, write its files, and keep its network; the checkpoint has served."""
     run = train_cell(study, cell, report)
     tables = run.tables

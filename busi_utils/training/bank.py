@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -117,22 +117,31 @@ class Bank:
         """Return the row of each image."""
         return np.array([self.row_of[name] for name in image_ids])
 
-    def require(self, rows: np.ndarray, views: Sequence[int]) -> int:
+    def require(
+        self,
+        rows: np.ndarray,
+        views: Sequence[int],
+        report: Callable[[str], None] = lambda line: None,
+    ) -> int:
         """Compute what is missing of the given images and views; return how many there were.
 
-        Two processes may ask at once: one computes, the other waits and finds it done.
+        Two processes may ask at once: one computes, the other waits and finds it done. ``report``
+        receives lines of progress.
         """
         with self._lock():
             wanted = [(r, v) for r in rows for v in views if not self.done[r, v]]
             for start in range(0, len(wanted), _BATCH):
                 self._fill(wanted[start : start + _BATCH])
+                report(f"frozen part, view {min(start + _BATCH, len(wanted))}/{len(wanted)}")
         return len(wanted)
 
-    def require_for_training(self, rows: np.ndarray) -> None:
+    def require_for_training(
+        self, rows: np.ndarray, report: Callable[[str], None] = lambda line: None
+    ) -> None:
         """Compute the views that training draws from, and the images themselves if cheap to use."""
         random_views = list(range(2, self.n_views))
         itself = [] if random_views and not self.recipe.head_only else [0]
-        self.require(rows, itself + random_views)
+        self.require(rows, itself + random_views, report)
 
     def _fill(self, wanted: list[tuple[int, int]]) -> None:
         drawn = [self._view(row, view) for row, view in wanted]
