@@ -117,8 +117,11 @@ def differences(
     metric: str,
     seed: int,
     n_replicates: int,
+    seeds: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return paired differences in points, one line per ``(kind, label, row, reference)``.
+
+    ``seeds`` of rows of one cohort are compared; None: all that there are.
 
     Returns
     -------
@@ -128,6 +131,8 @@ def differences(
     """
     alike = [pair[2:] for pair in pairs if pair[2][0] == pair[3][0]]  # of one cohort
     found = {row: read_row(study, row) for row in dict.fromkeys(chain.from_iterable(alike))}
+    if seeds is not None:
+        found = {row: one.of_seeds(seeds) for row, one in found.items()}
     drawn = row_replicates(found, [metric], seed, n_replicates)
     lines = []
     for kind, label, row, reference in pairs:

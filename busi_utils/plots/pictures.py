@@ -36,7 +36,7 @@ def error_gallery(study: Study, worst: pd.DataFrame) -> Figure:
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, image, mask, row in zip(axes.flat, images, masks, worst.itertuples(), strict=False):
-        _outlined(ax, image, mask)
+        outlined(ax, image, mask)
         title = f"{row.image_id}\ncalled {row.predicted}, {100 * row.confidence:.0f} %"
         ax.set_title(title, fontsize=8)
     return fig
@@ -62,13 +62,13 @@ def map_panels(study: Study, table: pd.DataFrame, count: int) -> Figure:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
     for ax, image, mask, one in zip(axes[0], images, masks, shown.itertuples(), strict=True):
-        _outlined(ax, image, mask)
+        outlined(ax, image, mask)
         title = f"{one.image_id}\n{'hit' if one.hit else 'miss'}"
         ax.set_title(title, fontsize=8, loc="center")
     for line, method in zip(axes[1:], _METHODS, strict=True):
         heats = maps_for(table, method, shown["image_id"])
         for ax, image, mask, heat in zip(line, images, masks, heats, strict=True):
-            _outlined(ax, image, mask)
+            outlined(ax, image, mask)
             fine = cv2.resize(heat.astype(np.float32), image.shape[::-1])
             ax.imshow(fine, cmap="inferno", alpha=0.55, vmin=0)
     for ax, name in zip(axes[:, 0], ("image", *(LABELS[m] for m in _METHODS)), strict=True):
@@ -76,7 +76,7 @@ def map_panels(study: Study, table: pd.DataFrame, count: int) -> Figure:
     return fig
 
 
-def _outlined(ax: Axes, image: np.ndarray, mask: np.ndarray) -> None:
+def outlined(ax: Axes, image: np.ndarray, mask: np.ndarray) -> None:
     """Show the content of a letterboxed image, its lesion outlined."""
     ax.imshow(image, vmin=0, vmax=255)
     if mask.any():

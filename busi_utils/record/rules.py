@@ -220,3 +220,31 @@ def is_above(low: float, bar: float) -> str:
         What it must exceed.
     """
     return "confirmed" if low > bar else "refuted"
+
+
+def proposal(compared: int, gains: int) -> str:
+    """Confirmed if all rows of its kind are shown to gain on MobileNetV2 trained without it, partly
+    confirmed if some are, refuted if none; unverifiable as long as nothing was compared.
+
+    Parameters
+    ----------
+    compared, gains : int
+        Rows of the kind, and how many are shown to gain.
+    """
+    if not compared:
+        return "unverifiable"
+    return _BY_HALVES[0 if not gains else 1 + (gains == compared)]
+
+
+def as_good(lows: Sequence[float], margin: float) -> str:
+    """Confirmed if some smaller variant loses less than the margin with its whole interval, refuted
+    if none does; unverifiable as long as none was compared.
+
+    Parameters
+    ----------
+    lows : sequence of float
+        Lower end of the interval of each variant's difference, in points.
+    margin : float
+    """
+    lost = "confirmed" if max(lows, default=0.0) > -margin else "refuted"
+    return lost if lows else "unverifiable"

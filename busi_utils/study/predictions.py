@@ -64,6 +64,11 @@ class OutOfFold:
         """Whether each seed gets each image right, (seeds, n) bool."""
         return self.p.argmax(axis=-1) == self.y
 
+    def of_seeds(self, seeds: Sequence[int]) -> OutOfFold:
+        """Return the predictions of some of the seeds, ValueError if one is not there."""
+        kept = [self.seeds.index(seed) for seed in seeds]
+        return OutOfFold(self.images, tuple(seeds), self.p[kept])
+
     def per_image(self) -> pd.DataFrame:
         """Tidy frame of the seed ensemble: one row per image."""
         columns = {name: self.ensemble[:, c] for c, name in enumerate(PROBABILITIES)}
