@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from busi_report.pandoc import CSS, MARKDOWN_OUTPUTS, pandoc
+from busi_report.pandoc import CSS, MARKDOWN_OUTPUTS, as_url, pandoc
 from busi_utils.audit.datasets import DATA_VARIABLES, named_folders
 from busi_utils.workspace import REPOSITORY, Workspace, write_text
 
@@ -141,7 +141,7 @@ def render_pages(executed: Iterable[Path], workspace: Workspace) -> list[Path]:
                 "--mathml",
                 "--ipynb-output=best",
                 f"--lua-filter={MARKDOWN_OUTPUTS}",
-                f"--css={CSS}",
+                f"--css={as_url(CSS)}",
                 f"--metadata=pagetitle:{path.stem}",
             ],
         )

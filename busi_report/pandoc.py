@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pypandoc
 
@@ -48,13 +50,25 @@ def pandoc(
     if target == "html":
         command.append("--embed-resources")
     done = subprocess.run(
-        command, input=text, capture_output=True, encoding="utf-8", cwd=folder, check=False
+        command,
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        cwd=folder,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},  # else it cannot read a letter of another locale
+        check=False,
     )
     if done.returncode:
         raise StudyError(f"pandoc could not make the {target} page: {done.stderr.strip()}")
     if target == "html":
         check_offline(done.stdout)
     return done.stdout
+
+
+def as_url(path: Path) -> str:
+    """Return a file as pandoc reads a style sheet or bibliography: `%` and `#` mean something."""
+    return quote(str(path))
 
 
 def check_offline(html: str) -> None:

@@ -11,7 +11,7 @@ import jinja2
 import matplotlib
 import typst
 
-from busi_report.pandoc import CSS, pandoc
+from busi_report.pandoc import CSS, as_url, pandoc
 from busi_report.parts import PANDOC_COLUMNS, Parts
 from busi_utils.errors import StudyError
 from busi_utils.recipes import RECIPES
@@ -138,7 +138,7 @@ def _check_origin(metrics: dict[str, Any], dataset: str, workspace: Workspace) -
 def _options() -> list[str]:
     return [
         "--citeproc",
-        f"--bibliography={BIBLIOGRAPHY}",
+        f"--bibliography={as_url(BIBLIOGRAPHY)}",
         "--metadata=link-citations:true",
         "--metadata=lang:en-GB",
         f"--columns={PANDOC_COLUMNS}",
@@ -155,14 +155,14 @@ def _banner(workspace: Workspace, dataset: str) -> str:
 
 
 def _to_html(text: str, workspace: Workspace, dataset: str) -> str:
-    options = [*_options(), "--mathml", "--toc", "--toc-depth=2", f"--css={CSS}"]
+    options = [*_options(), "--mathml", "--toc", "--toc-depth=2", f"--css={as_url(CSS)}"]
     if banner := _banner(workspace, dataset):
         options.append(f'--variable=include-before:<div class="banner" role="note">{banner}</div>')
     return pandoc(text, source=_SOURCE, target="html", folder=workspace.root, options=options)
 
 
 def _to_pdf(text: str, workspace: Workspace, dataset: str) -> bytes:
-    options = [*_options(), f"--template={PAGE}"]
+    options = [*_options(), f"--template={as_url(PAGE)}"]
     if banner := _banner(workspace, dataset):
         options.append(f"--variable=banner:{banner}")
     document = pandoc(

@@ -63,7 +63,7 @@ def test_the_conda_environment_names_every_dependency_and_no_other(direct, conda
 
 def test_the_conda_python_suits_the_package(project, conda):
     (python,) = [d for d in conda["dependencies"] if isinstance(d, str) and d.startswith("python")]
-    assert project["requires-python"] == ">=3.11"
+    assert project["requires-python"] == ">=3.11,<3.14"
     assert re.fullmatch(r"python\s*(=\s*3\.11|>=3\.11,<3\.14)", python)
 
 

@@ -12,15 +12,18 @@ import time
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from small_notebooks import write_notebook
 
 from busi_report.__main__ import main
 from busi_report.kernels import own_kernel
 from busi_report.notebook_files import clean_notebook, keep_outputs, machine_folders, render_pages
+from busi_report.pandoc import as_url, pandoc
+from busi_report.parameters import declared_parameters
 from busi_report.runner import CellFailure, Run, find_notebooks, run_notebooks
 from busi_utils.errors import StudyError
-from busi_utils.workspace import REPOSITORY, Workspace, lock_file, locked
+from busi_utils.workspace import NOTEBOOKS, REPOSITORY, Workspace, lock_file, locked
 
 pytestmark = pytest.mark.slow
 
@@ -257,3 +260,24 @@ def test_ctrl_c_ends_with_a_sentence_and_leaves_no_kernel(tmp_path):
         time.sleep(0.1)
     else:
         pytest.fail("the kernel outlived the run")
+
+
+def test_pages_are_made_in_a_folder_of_any_name_and_in_any_locale(tmp_path, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    folder = tmp_path / 'o d\'d "q" $HOME, a=b #%41 é'
+    folder.mkdir()
+    style = folder / "style.css"
+    style.write_text("p {color: red}")
+    options = [f"--css={as_url(style)}", "--metadata=pagetitle:x"]
+    page = pandoc("– é", source="markdown", target="html", folder=folder, options=options)
+    assert "color: red" in page
+    assert "– é" in page
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda p: p.stem)
+def test_a_notebook_alone_tells_its_parameters_and_how_to_get_the_helper(notebook):
+    found = papermill.inspect_notebook(notebook)
+    assert set(found) == set(declared_parameters(notebook))
+    cells = nbformat.read(notebook, as_version=4).cells
+    first = next(k for k, cell in enumerate(cells) if "from busi_utils" in cell.source)
+    assert any("pip install --editable" in cell.source for cell in cells[:first])
