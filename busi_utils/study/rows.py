@@ -82,7 +82,9 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     found = found.reindex(columns=["model", "init", "weights_sha256", "weights_origin"])
     found = found.dropna(subset=["model", "init", "weights_sha256"])
     found = found[found["model"].isin(models) & (found["weights_sha256"] != "")]
-    found = found.rename(columns={"weights_sha256": "sha256"}).drop_duplicates()
+    # Records older than `weights_origin` lack it; a file is one line all the same.
+    found = found.rename(columns={"weights_sha256": "sha256"}).sort_values("weights_origin")
+    found = found.drop_duplicates(["model", "init", "sha256"])
     found["model"] = pd.Categorical(found["model"], list(models))
     table = found.sort_values(["model", "sha256"]).merge(known, on="sha256", how="left")
     table["origin"] = table["origin"].fillna(table.pop("weights_origin"))
