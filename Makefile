@@ -21,9 +21,10 @@ CELLS =
 JOBS = 1
 SCHEDULER =
 PYTHON =
+CLASSES =
 # Commands find them in their environment, letter by letter: in a recipe's text a folder's name with
 # a quote, `$` or backtick would be read by the shell, or by make itself.
-OPTIONS = DATA WEIGHTS DATASET PARAMETERS SET ONLY WORKSPACE TIMEOUT CELLS JOBS SCHEDULER PYTHON
+OPTIONS = DATA WEIGHTS DATASET PARAMETERS SET ONLY WORKSPACE TIMEOUT CELLS JOBS SCHEDULER PYTHON CLASSES
 $(foreach name,$(OPTIONS),$(eval override export $(name) := $$(value $(name))))
 
 VENV := .venv
@@ -42,7 +43,7 @@ REPLAY := build/replay
 PLACES = --data "$$DATA" --weights "$$WEIGHTS" --workspace "$$WORKSPACE"
 CHOICES = --parameters "$${PARAMETERS:-$$DATASET}" --set "$$SET" --only "$$ONLY" --timeout "$$TIMEOUT"
 
-.PHONY: help setup report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site clean
+.PHONY: help setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -109,6 +110,9 @@ format: $(TRAIN) ## Format the code and the notebooks
 lock: ## Renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	  --extra train --upgrade pyproject.toml -o requirements.lock
+
+audit: $(BASE) ## Audit any folder of images: DATA=<folder> (CLASSES="0=benign 1=malignant")
+	@$(PY) -m busi_report audit --data "$$DATA" --workspace "$$WORKSPACE" --classes $$CLASSES
 
 download: $(BASE) ## Fetch BUSI from its official source into DATA=<folder>
 	@test -n "$$DATA" || { echo "Say where to: make download DATA=<folder>" >&2; exit 2; }

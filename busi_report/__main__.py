@@ -130,6 +130,22 @@ def _pretrain(arguments: argparse.Namespace) -> None:
         print(f"Weights learnt from phantoms: {path}")
 
 
+def _audit(arguments: argparse.Namespace) -> None:
+    from busi_utils.audit.any_folder import audit_folder
+    from busi_utils.audit.folder_page import write_audit
+    from busi_utils.workspace import REPOSITORY
+
+    if not arguments.data:
+        raise StudyError("No folder was named: run make audit DATA=<folder of images>.")
+    names = dict(pair.partition("=")[::2] for pair in arguments.classes)
+    folder = Path(arguments.data).expanduser()
+    found = audit_folder(folder, names)
+    name = folder.resolve().name
+    place = Path(arguments.workspace or REPOSITORY / "audits" / name).expanduser()
+    print(write_audit(found, name, place))
+    print(f"This page and its tables are in {place}.")
+
+
 def _download(arguments: argparse.Namespace) -> None:
     from busi_utils.audit.download import download_busi
 
@@ -197,6 +213,11 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--dataset", default="busi", help="busi or phantom")
     study.add_argument("--scheduler", default="", help="Dask scheduler, tcp://127.0.0.1:8786")
     study.set_defaults(call=_study)
+    audit = commands.add_parser("audit", help="audit any folder of breast-ultrasound images")
+    audit.add_argument("--data", default="", help="the folder")
+    audit.add_argument("--workspace", default="", help="folder that receives page and tables")
+    audit.add_argument("--classes", nargs="*", default=[], help="what classes are called: 0=benign")
+    audit.set_defaults(call=_audit)
     pretrain = commands.add_parser("pretrain", help="learn the demonstration's starting weights")
     pretrain.add_argument("models", nargs="*", default=["mobilenetv2", "mobilenetv3_small"])
     pretrain.set_defaults(call=_pretrain)

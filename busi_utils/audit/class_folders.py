@@ -62,4 +62,14 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def _classes_in(folder: Path) -> dict[str, Path]:
-    return {p.name.lower(): p for p in subfolders(folder) if p.name.lower() in CLASSES}
+    found: dict[str, Path] = {}
+    for place in subfolders(folder):
+        label = place.name.lower()
+        if label in found:
+            raise StudyError(
+                f"{folder} holds both '{found[label].name}' and '{place.name}': put their images "
+                "into one folder, under names of their own."
+            )
+        if label in CLASSES:
+            found[label] = place
+    return found

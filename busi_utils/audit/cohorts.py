@@ -100,6 +100,6 @@ def _with_masks(table: pd.DataFrame) -> pd.DataFrame:
         image = Path(row.path)
         rows.append((row.image_id, row.label, row.group, row.path))
         for mask in beside[image.parent].get(image.stem.lower(), []):
-            name = row.image_id + mask.stem[len(image.stem) :]
+            name = row.image_id + (mask.stem[len(image.stem) :] or "_mask")
             rows.append((name, row.label, row.group, str(mask)))
     return pd.DataFrame(rows, columns=[*COLUMNS, "path"])

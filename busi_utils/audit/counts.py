@@ -14,7 +14,7 @@ from busi_utils import CLASSES
 from busi_utils.audit.class_folders import class_folders
 from busi_utils.audit.manifest import CROSS_CLASS
 from busi_utils.audit.published import facts_of
-from busi_utils.audit.sources import masks_beside
+from busi_utils.audit.sources import is_image_file, masks_beside
 
 
 def count_table(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +58,7 @@ def file_modes(sources: Mapping[str, str | Path]) -> pd.DataFrame:
     for name, folder in sources.items():
         for place in class_folders(Path(folder)).values():
             masks = {path for found in masks_beside(place).values() for path in found}
-            for path in sorted(place.glob("*.*")):
+            for path in sorted(filter(is_image_file, place.rglob("*"))):
                 with Image.open(path) as image:
                     counts[name, "mask" if path in masks else "image", image.mode] += 1
     rows = [(*key, files) for key, files in counts.items()]

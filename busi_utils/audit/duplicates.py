@@ -4,7 +4,8 @@ Twins share one acquisition: the same frame stored twice, scaled, cropped, brigh
 callipers and text burnt in, or frames of one sweep that follow each other so closely that speckle
 and layers coincide. Two views of one lesion are no twins. The search has three steps: equal
 pixels; a few candidates per image by nearest neighbours of compact codes; alignment of each
-candidate by local features and comparison of the aligned pixels tile by tile.
+candidate by local features and comparison of the aligned pixels tile by tile. Copies that were
+turned or mirrored are searched for after that (`turned`).
 """
 
 from __future__ import annotations
@@ -22,16 +23,14 @@ from sklearn.neighbors import NearestNeighbors
 
 from busi_utils.audit.images import pixel_sha256
 from busi_utils.audit.sift import Alignment, Features, align, describe, working_frame
+from busi_utils.audit.tiles import tile_correlation
+from busi_utils.audit.turned import find_turned
 
 _COLUMNS = ["i", "j", "kind", "score"]
 _NEIGHBOURS = 12  # candidates per image; groups larger than this are joined transitively
 _FEWEST_INLIERS = 12
 _LOWEST_SCORE = 0.35
 _WHOLE = 0.9  # share of both images that must overlap for a twin not to count as cropped
-_TILE = 32
-_SLACK = 4  # pixels by which a tile may move: tissue deforms between the frames of a sweep
-_FEWEST_TILES = 4
-_FLAT = 2.5  # grey levels; the contrast of a tile below this is noise of the encoding
 
 
 def find_duplicates(greys: Sequence[np.ndarray]) -> pd.DataFrame:
@@ -50,8 +49,9 @@ def find_duplicates(greys: Sequence[np.ndarray]) -> pd.DataFrame:
     pd.DataFrame
         One row a pair that was verified directly, sorted: ``i < j`` positions in ``greys``;
         ``kind`` ``exact`` (equal pixels), ``near`` (same field of view: scaled, brightened,
-        overlaid, next frame) or ``cropped`` (one shows less); ``score`` the median tile
-        correlation in [0.35, 1], 1 for exact. Take `duplicate_groups` for the transitive groups.
+        overlaid, next frame), ``cropped`` (one shows less), ``turned`` or ``mirrored``; ``score``
+        the median tile correlation in [0.35, 1], 1 for exact. Take `duplicate_groups` for the
+        transitive groups.
 
     Raises
     ------
@@ -81,6 +81,12 @@ def find_duplicates(greys: Sequence[np.ndarray]) -> pd.DataFrame:
             if verdict:
                 for i in copies[distinct[a]]:
                     rows += [(min(i, j), max(i, j), *verdict) for j in copies[distinct[b]]]
+    found = {(i, j) for i, j, *_ in rows}
+    for a, b, *verdict in find_turned(unique):
+        for i in copies[distinct[a]]:
+            for j in copies[distinct[b]]:
+                pair = (min(i, j), max(i, j))
+                rows += [] if pair in found else [(*pair, *verdict)]
     table = pd.DataFrame(rows, columns=_COLUMNS).astype({"i": int, "j": int, "score": float})
     return table.sort_values(["i", "j"], ignore_index=True)
 
@@ -148,44 +154,3 @@ def _tile_agreement(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> tuple
     inside = cv2.warpAffine(np.ones(a.shape, np.float32), matrix, size) > 0.99
     overlap = inside.sum() / max(b.size, a.size * alignment.scale**2)
     return tile_correlation(moved, b, inside), float(overlap)
-
-
-def tile_correlation(a: np.ndarray, b: np.ndarray, inside: np.ndarray | None = None) -> float:
-    """Compare two aligned images tile by tile.
-
-    The median over tiles of the zero-mean normalised correlation ignores gain, depth compensation
-    and whatever covers less than half of the tiles, such as text and callipers; the
-    high-pass filter ignores the layering that all breasts share. A tile may move by up to four
-    pixels to where it fits best.
-
-    Parameters
-    ----------
-    a, b : np.ndarray
-        Shape (H, W), grey levels.
-    inside : np.ndarray, optional
-        Shape (H, W), bool, where ``a`` has pixels; none: everywhere.
-
-    Returns
-    -------
-    float
-        In [-1, 1]; -1 if fewer than four tiles hold any structure.
-    """
-    inside = np.ones(b.shape, bool) if inside is None else inside
-    detail_a, detail_b = _high_pass(a.astype(np.float32)), _high_pass(b.astype(np.float32))
-    scores = []
-    for top in range(_SLACK, b.shape[0] - _TILE - _SLACK + 1, _TILE):
-        for left in range(_SLACK, b.shape[1] - _TILE - _SLACK + 1, _TILE):
-            tile = np.s_[top : top + _TILE, left : left + _TILE]
-            flat = min(detail_a[tile].std(), detail_b[tile].std()) < _FLAT
-            if flat or not inside[tile].all():
-                continue
-            window = np.s_[
-                top - _SLACK : top + _TILE + _SLACK, left - _SLACK : left + _TILE + _SLACK
-            ]
-            found = cv2.matchTemplate(detail_b[window], detail_a[tile], cv2.TM_CCOEFF_NORMED)
-            scores.append(found.max())
-    return float(np.median(scores)) if len(scores) >= _FEWEST_TILES else -1.0
-
-
-def _high_pass(image: np.ndarray) -> np.ndarray:
-    return image - cv2.GaussianBlur(image, (0, 0), 6)

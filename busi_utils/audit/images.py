@@ -8,9 +8,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from busi_utils.errors import StudyError
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+"""What is decoded, whatever the suffix says: Pillow hands other formats to other programs."""
+MOST_PIXELS = 50_000_000
 
 
 def read_grey(path: str | Path) -> np.ndarray:
@@ -33,12 +37,20 @@ def read_grey(path: str | Path) -> np.ndarray:
     try:
         if path.stat().st_size == 0:
             raise StudyError(f"{path} is empty (0 bytes): copy it again from the data set.")
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
+            if getattr(image, "n_frames", 1) > 1:
+                raise StudyError(f"{path} holds {image.n_frames} frames: export one as PNG.")
+            if image.width * image.height > MOST_PIXELS:
+                raise StudyError(
+                    f"{path} has {image.width} x {image.height} pixels, more than any scanner's "
+                    "picture: export it at the resolution of acquisition."
+                )
             if image.mode[:1] in "IF" or any("16" in str(tile.args) for tile in image.tile):
                 raise StudyError(
                     f"{path} has more than 8 bits per channel ({image.mode}): "
                     "export it as an 8-bit greyscale PNG."
                 )
+            image = ImageOps.exif_transpose(image)
             if image.mode not in ("1", "L"):
                 image = image.convert("RGB")  # palettes and alpha end here
             return np.array(image.convert("L"))
@@ -52,6 +64,16 @@ def read_grey(path: str | Path) -> np.ndarray:
         raise StudyError(
             f"{path} could not be decoded ({error}): it is truncated or damaged, copy it again."
         ) from error
+
+
+def looks_like_mask(grey: np.ndarray) -> bool:
+    """Whether an image holds two grey levels, or next to nothing else as a JPEG mask does."""
+    levels, counts = np.unique(grey, return_counts=True)
+    if len(levels) < 3:
+        return len(levels) == 2
+    middle = counts[(levels > 16) & (levels < grey.max() - 16)].sum()
+    bright = counts[levels >= grey.max() - 16].sum()
+    return bool(grey.max() > 64 and middle < 0.01 * grey.size and bright > 0.005 * grey.size)
 
 
 def pixel_sha256(grey: np.ndarray) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from busi_utils import forms
 from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
-from busi_utils.audit.images import pixel_sha256, read_grey, read_mask
+from busi_utils.audit.images import looks_like_mask, pixel_sha256, read_grey, read_mask
 from busi_utils.audit.marks import is_annotated
 from busi_utils.audit.published import SOURCE, facts_of
 from busi_utils.audit.sources import SourceImage, masks_beside, raise_problems, scan_sources
@@ -115,6 +115,13 @@ def _read_all(
             lesion = read_mask(image.masks, grey.shape)
         except StudyError as error:
             return str(error)
+        if looks_like_mask(grey):
+            return (
+                f"{image.file} looks like a mask (two grey levels) and would be taken for an "
+                f"image: name it <image>_mask{image.file.suffix} or take it out"
+            )
+        if image.masks and image.label != "normal" and not lesion.any():
+            return f"{image.masks[0]} is black: restore the mask of the lesion from the data set"
         row = {
             "image_id": image.image_id,
             "label": image.label,

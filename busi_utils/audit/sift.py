@@ -1,4 +1,4 @@
-"""Local image features for twin search: upright SIFT, one compact code an image, alignment.
+"""Local image features for twin search: SIFT, one compact code an image, alignment.
 
 Every length is in pixels of the working frame: the image with its longer side scaled to `SIDE`.
 """
@@ -62,11 +62,11 @@ def working_frame(grey: np.ndarray) -> np.ndarray:
     return cv2.resize(grey, size, interpolation=method)
 
 
-def describe(grey: np.ndarray) -> Features:
-    """Extract upright SIFT features and their mean embedding.
+def describe(grey: np.ndarray, upright: bool = True) -> Features:
+    """Extract SIFT features and their mean embedding.
 
-    Copies of a B-mode image are scaled, cropped or brightened but never rotated, so every
-    key point keeps the upright orientation, which makes it more distinctive (Lowe 2004). The code
+    A scanner's copies of a B-mode image are scaled, cropped or brightened but never rotated, so
+    key points keep the upright orientation, which makes them more distinctive (Lowe 2004). The code
     is the mean of random Fourier features of the descriptors (Rahimi & Recht 2007): the inner
     product of two codes approximates the average Gaussian kernel over all descriptor pairs
     (efficient match kernel, Bo & Sminchisescu 2009) and so counts common structures wherever
@@ -76,6 +76,8 @@ def describe(grey: np.ndarray) -> Features:
     ----------
     grey : np.ndarray
         Shape (H, W), uint8.
+    upright : bool
+        False: every key point has the orientation of its own gradient.
 
     Returns
     -------
@@ -84,11 +86,14 @@ def describe(grey: np.ndarray) -> Features:
     """
     frame = working_frame(grey)
     sift = cv2.SIFT_create(nfeatures=_MOST_FEATURES, contrastThreshold=0.02)
-    found = {}
-    for key in sift.detect(frame, None):
-        key.angle = 0.0
-        found[(*key.pt, key.size)] = key  # SIFT repeats a point for every orientation
-    keys, descriptors = sift.compute(frame, [found[place] for place in sorted(found)])
+    keys = sift.detect(frame, None)
+    if upright:
+        found = {}
+        for key in keys:
+            key.angle = 0.0
+            found[(*key.pt, key.size)] = key  # SIFT repeats a point for every orientation
+        keys = [found[place] for place in sorted(found)]
+    keys, descriptors = sift.compute(frame, keys)
     if descriptors is None or not len(keys):
         empty = np.zeros((0, 128), np.uint8)
         return Features(np.zeros((0, 2), np.float32), empty, np.zeros(CODE_LENGTH, np.float32))
@@ -123,7 +128,7 @@ def align(a: Features, b: Features) -> Alignment | None:
     Alignment or None
         None if fewer than three matches agree on a plausible scale and shift.
     """
-    first, second = _matches(a, b)
+    first, second = matches(a, b)
     if len(first) < 3:
         return None
     p, q = a.points[first], b.points[second]
@@ -142,7 +147,7 @@ def align(a: Features, b: Features) -> Alignment | None:
     return _refined(p[best], q[best]) if best.sum() >= 3 else None
 
 
-def _matches(a: Features, b: Features) -> tuple[np.ndarray, np.ndarray]:
+def matches(a: Features, b: Features) -> tuple[np.ndarray, np.ndarray]:
     """Return indices of mutual nearest descriptors, the most distinctive first."""
     if min(len(a.points), len(b.points)) < 3:
         return np.zeros(0, int), np.zeros(0, int)

@@ -1,7 +1,8 @@
 """Find the images of each source and the masks that belong to them, by name alone.
 
 A source is one copy of BUSI's layout: the folders ``benign``, ``malignant`` and ``normal`` with
-images and, beside each image, its masks (``benign (1).png``, ``benign (1)_mask.png``).
+images and, beside each image, its masks (``benign (1).png``, ``benign (1)_mask.png``), or with the
+images in an inner folder ``images`` and the masks in one ``masks``. `layouts` reads any other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from busi_utils.errors import StudyError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _MASK = re.compile(r"(?P<image>.+?)[ _-]mask([ _-]*\(?\d+\)?)?", re.IGNORECASE)
+_INNER = {"image": ("images", "image"), "mask": ("masks", "mask", "gt")}
 _LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are hidden files
 _SHOWN = 20  # problems listed by name in one message
 
@@ -60,12 +62,17 @@ def masks_beside(folder: Path) -> dict[str, list[Path]]:
     """Map each image stem (lower case) to its masks in ``folder``, in natural order.
 
     ``benign (1)_mask.png``, ``benign (1)_mask_1.png`` and ``Benign (1)_MASK.JPG`` all belong to
-    ``benign (1)``: the suffix of the file plays no part.
+    ``benign (1)``: the suffix of the file plays no part. In an inner folder of masks, or in one
+    beside the folder ``images``, a mask may have the very name of its image.
     """
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
-        if is_image_file(path) and (stem := image_stem_of_mask(path)) is not None:
-            found.setdefault(stem.lower(), []).append(path)
+    around = folder.parent if folder.name.lower() in _INNER["image"] else folder
+    inner = [place for place in subfolders(around) if place.name.lower() in _INNER["mask"]]
+    for place in (folder, *inner):
+        for path in sorted(place.iterdir(), key=lambda path: natural_key(path.name)):
+            stem = image_stem_of_mask(path) or (path.stem if place != folder else None)
+            if is_image_file(path) and stem is not None:
+                found.setdefault(stem.lower(), []).append(path)
     return found
 
 
@@ -164,6 +171,25 @@ def _name(stem: str, label: str) -> str:
 def _scan_class(
     source: str, label: str, folder: Path, *, prefix: bool
 ) -> tuple[list[SourceImage], list[str]]:
+    known = sum(_INNER.values(), ())
+    problems = [
+        f"{inner} is a folder inside a class and neither images nor masks; take it out, or let "
+        "'make audit' read the layout as it is"
+        for inner in subfolders(folder)
+        if inner.name.lower() not in known and inner.name.lower() not in _LITTER
+    ]
+    images: list[SourceImage] = []
+    for place in (folder, *subfolders(folder)):
+        if place == folder or place.name.lower() in _INNER["image"]:
+            found, wrong = _scan_place(source, label, folder.parent, place, prefix=prefix)
+            images += found
+            problems += wrong
+    return images, sorted(problems)
+
+
+def _scan_place(
+    source: str, label: str, root: Path, folder: Path, *, prefix: bool
+) -> tuple[list[SourceImage], list[str]]:
     files = [path for path in folder.iterdir() if path.is_file()]
     files = [p for p in files if not p.name.startswith(".") and p.name.lower() not in _LITTER]
     problems = [
@@ -171,19 +197,16 @@ def _scan_class(
         for path in sorted(files)
         if not is_image_file(path)
     ]
-    problems += [
-        f"{inner} is a folder inside a class; move its images up" for inner in subfolders(folder)
-    ]
-    masks = masks_beside(folder)
     plain = [path for path in files if is_image_file(path) and image_stem_of_mask(path) is None]
-    plain.sort(key=lambda path: natural_key(path.name))
+    plain.sort(key=lambda path: natural_key(path.stem))  # "a" before "a - Copy"
+    masks = masks_beside(folder) if any(map(is_image_file, files)) else {}
     images = [
         SourceImage(
             image_id=(f"{source}/" if prefix else "") + _name(path.stem, label),
             label=label,
             source=source,
-            root=folder.parent,
-            path=f"{folder.name}/{path.name}",
+            root=root,
+            path=path.relative_to(root).as_posix(),
             masks=tuple(masks.get(path.stem.lower(), ())),
         )
         for path in plain
@@ -196,9 +219,9 @@ def _scan_class(
         if count > 1
     ]
     problems += [
-        f"{mask} is the mask of an image that is not there ('{image_stem_of_mask(mask)}'); "
+        f"{mask} is the mask of an image that is not there ('{stem}'); "
         "restore the image or remove the mask"
         for stem in masks.keys() - stems
         for mask in masks[stem]
     ]
-    return images, sorted(problems)
+    return images, problems
