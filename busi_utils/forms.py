@@ -12,6 +12,7 @@ import pandas as pd
 
 from busi_utils import CLASSES, SUM_TOLERANCE
 from busi_utils.errors import StudyError
+from busi_utils.recipes import ONE_TRAINING
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,17 @@ SECOND_LOOKS = Form(
     {"part": Column(among=("validation", "test")), "margin": _SIZE, **_NAMED, **_P},
     ("margin", "image_id"),
     tuple(_P),
+)
+_AS_WRITTEN, _QUICK, _, _REMEASURED = ONE_TRAINING
+_VALIDATED = (("val_loss", _SIZE), ("val_accuracy", _SHARE))
+AVERAGES = Form(
+    {"epoch": Column("whole", low=1), "loss": _SIZE, "accuracy_while_training": _SHARE}
+    | {f"{name} {_AS_WRITTEN}": column for name, column in _VALIDATED}
+    | {f"train_accuracy {_AS_WRITTEN}": _SHARE, f"distance {_AS_WRITTEN}": _SIZE}
+    | {f"{name} {_QUICK}": column for name, column in _VALIDATED}
+    | {f"distance {_QUICK}": _SIZE}
+    | {f"{name} {_REMEASURED}": column for name, column in _VALIDATED},
+    ("epoch",),
 )
 _WORDS = ("confirmed", "partly confirmed", "refuted", "unverifiable")
 VERDICTS = Form(

@@ -13,14 +13,15 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
-from busi_utils.forms import ANY
+from busi_utils.forms import ANY, AVERAGES
 from busi_utils.kept import read_kept
 from busi_utils.recipe_words import label_of
 from busi_utils.recipes import ORIGINAL
 from busi_utils.stats.paired_tests import holm, wilson
 from busi_utils.study.cells import Cell
 from busi_utils.study.execution import run_alone
-from busi_utils.study.predictions import OutOfFold
+from busi_utils.study.predictions import RETRAIN, OutOfFold
+from busi_utils.study.rows import Row
 from busi_utils.study.study import Study
 
 REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
@@ -134,6 +135,24 @@ def _train_and_weigh(study: Study, cell: Cell) -> pd.DataFrame:
             size = path.stat().st_size
             rows.append((f".{suffix}", network.count_params(), size, size / 1e6))
     return pd.DataFrame(rows, columns=["format", "parameters", "bytes", "megabytes"])
+
+
+def averages_traces(study: Study, row: Row) -> pd.DataFrame:
+    """Return how each epoch of one training read through several running averages.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns of `forms.AVERAGES` and ``run``; empty if none is stored. Their meaning:
+        `average_readings.AverageReadings`, ``distance``: `averages.distance`.
+    """
+    cohort, model, recipe = row
+    folder = study.workspace.results / "averages" / study.dataset / cohort / model / recipe
+    frames = [
+        read_kept(path, AVERAGES, RETRAIN).assign(run=path.stem)
+        for path in sorted(folder.glob("seed*_fold*.csv"))
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def headline(

@@ -19,6 +19,7 @@ from busi_utils.analysis.reported import (
 )
 from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH
 from busi_utils.recipe_words import label_of
+from busi_utils.recipes import ONE_TRAINING
 from busi_utils.study.predictions import OutOfFold
 from busi_utils.study.rows import confusion
 
@@ -93,6 +94,37 @@ def changes(table: pd.DataFrame, tuned: Sequence[str], ceiling: float) -> Figure
     marks = [plt.Line2D([], [], color="k", marker="o"), plt.Line2D([], [], color="k", **bar)]
     words = ["out of fold, 95 % interval", "on its training images, inference mode"]
     fig.legend(marks, words, loc="outside lower center", ncols=2)
+    return fig
+
+
+def averages(traces: pd.DataFrame) -> Figure:
+    """Draw one training as its log and three running averages show it, mean over its folds.
+
+    Parameters
+    ----------
+    traces : pd.DataFrame
+        See `reported.averages_traces`.
+    """
+    written, quick, _, remeasured = ONE_TRAINING
+    lines = {
+        "accuracy_while_training": ("training log: each batch's own", "0.4", "--"),
+        f"val_accuracy {remeasured}": ("validation: measured anew", _GREEN, "-."),
+        f"val_accuracy {quick}": ("validation: average with momentum 0.9", _BLUE, "-"),
+        f"val_accuracy {written}": ("validation: average as written, 0.999", _RED, "-"),
+    }
+    mean = traces.groupby("epoch").mean(numeric_only=True)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 3.1), width_ratios=(1.7, 1))
+    for column, (label, colour, line) in lines.items():
+        left.plot(mean.index, mean[column], line, color=colour, label=label)
+    left.set(xlabel="epoch", ylabel="accuracy", title="The same weights, read four ways")
+    for recipe in (written, quick):
+        _, colour, line = lines[f"val_accuracy {recipe}"]
+        right.plot(mean.index, mean[f"distance {recipe}"], line, color=colour)
+    right.set(xlabel="epoch", title="How far the average lags", ylim=(0, None))
+    right.set_ylabel("of its means, in standard deviations")
+    for ax in (left, right):
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 

@@ -68,6 +68,12 @@ HANDOVERS = (
         "03 04 05",
         "an inner validation image, by which thresholds and recipes may be chosen",
     ),
+    Handover(
+        "averages/<dataset>/<cell>.csv",
+        "02",
+        "02",
+        "an epoch of a training of the whole network, read through several running averages",
+    ),
     Handover("trials.csv", "03", "03", "a recipe tried, on inner validation images"),
     Handover("lesions_<dataset>.csv", "04 05", "04 05", "a lesion's mask and its shape"),
     Handover("lesions_<external set>.csv", "04 05", "04 05", "a lesion's box and its shape"),

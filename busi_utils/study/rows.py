@@ -32,9 +32,9 @@ Row = tuple[str, str, str]
 """(cohort, model, recipe)"""
 
 
-def read_row(study: Study, row: Row) -> OutOfFold:
-    """Return the out-of-fold predictions of one row, all its seeds."""
-    return out_of_fold(study.workspace, study.dataset, *row)
+def read_row(study: Study, row: Row, seeds: Sequence[int] | None = None) -> OutOfFold:
+    """Return the out-of-fold predictions of one row, all its seeds unless some are named."""
+    return out_of_fold(study.workspace, study.dataset, *row, seeds)
 
 
 def accuracy_by_seed(study: Study, row: Row) -> list[float]:
@@ -194,19 +194,25 @@ def _of_records(table: pd.DataFrame) -> dict[str, float | str]:
 
 
 def difference(
-    study: Study, row: Row, reference: Row, metric: str, seed: int, n_replicates: int
+    study: Study,
+    row: Row,
+    reference: Row,
+    metric: str,
+    seed: int,
+    n_replicates: int,
+    seeds: Sequence[int] | None = None,
 ) -> dict[str, float]:
     """Return metric(row) - metric(reference), paired by image, on the images that both hold.
 
     Where the two cohorts differ, the smaller is compared; groups are those of ``reference``. Each
-    side is the mean over its seeds.
+    side is the mean over its seeds: all, or those named.
 
     Returns
     -------
     dict
         ``n, value, low, high`` and ``p``, see `bootstrap.bootstrap_p`.
     """
-    ours, theirs = read_row(study, row), read_row(study, reference)
+    ours, theirs = read_row(study, row, seeds), read_row(study, reference, seeds)
     a, b = (pd.Index(found.images["image_id"]) for found in (ours, theirs))
     shared = b.intersection(a, sort=False)
     at_a, at_b = a.get_indexer(shared), b.get_indexer(shared)
