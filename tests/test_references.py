@@ -83,7 +83,9 @@ def test_a_learning_curve_learns_from_shares_of_the_training_part(study, monkeyp
         seen.append(len(x))
         return np.full((len(unseen), 3), 1 / 3), 1.0
 
-    monkeypatch.setattr(references, "run_alone", lambda *_: {"": np.zeros((N, 2))})
+    monkeypatch.setattr(
+        references, "run_alone", lambda *_: ({"": np.zeros((N, 2))}, references._NO_START)
+    )
     monkeypatch.setattr(classifiers, "logistic_on_features", logistic)
     cells = learning_curve_cells("phantom", "clean", ["mobilenetv2"], [0, 1])
     assert run_references(study, cells, say=lambda line: None) == len(cells) == 35
@@ -101,7 +103,7 @@ def test_a_classifier_of_changed_images_sees_those_images(study, monkeypatch):
         return np.full((len(unseen), 3), 1 / 3), 1.0
 
     features = {change: np.full((N, 2), k) for k, change in enumerate(CHANGES.values())}
-    monkeypatch.setattr(references, "run_alone", lambda *_: features)
+    monkeypatch.setattr(references, "run_alone", lambda *_: (features, references._NO_START))
     monkeypatch.setattr(classifiers, "logistic_on_features", logistic)
     for k, recipe in enumerate(CHANGES):
         seen.clear()
