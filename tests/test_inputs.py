@@ -77,7 +77,7 @@ def test_a_row_takes_no_second_weights_file(study):
         rows.records(study, ROW, [0])
 
 
-def test_blackened_masks_are_noticed(small_phantom, tmp_path):
+def test_changed_masks_are_noticed(small_phantom, tmp_path):
     data, prepared = small_phantom
     copy, place = tmp_path / "data", Workspace(tmp_path / "work")
     shutil.copytree(data, copy)
@@ -86,7 +86,9 @@ def test_blackened_masks_are_noticed(small_phantom, tmp_path):
     inputs.require_masks(study)
     before = masks_digest(study.manifest)
     mask = next(copy.rglob("benign*_mask.png"))
-    cv2.imwrite(str(mask), np.zeros_like(cv2.imread(str(mask), 0)))
+    drawn = np.zeros_like(cv2.imread(str(mask), 0))
+    drawn[:9, :9] = 255  # a mask that is black altogether is refused at once
+    cv2.imwrite(str(mask), drawn)
     image = mask.name.removesuffix("_mask.png")
     tuned = Cell("phantom", "clean", "mobilenetv2", "tuned", 0, 0)
     with pytest.raises(StudyError, match=f"mask of '{image[:9]}.*notebook 01".replace("(", r"\(")):

@@ -74,6 +74,12 @@ HANDOVERS = (
         "02",
         "an epoch of a training of the whole network, read through several running averages",
     ),
+    Handover(
+        "averages/<dataset>/<cohort>/<model>/<recipe>/checksums.json",
+        "02",
+        "02",
+        "of the tables beside it",
+    ),
     Handover("trials.csv", "03", "03", "a recipe tried, on inner validation images"),
     Handover("lesions_<dataset>.csv", "04 05", "04 05", "a lesion's mask and its shape"),
     Handover("lesions_<external set>.csv", "04 05", "04 05", "a lesion's box and its shape"),
