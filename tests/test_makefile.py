@@ -16,7 +16,8 @@ from busi_utils.workspace import REPOSITORY
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 TASKS = """
-setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab
+setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download
+lab
 exercises site check-site clean help
 """
 
