@@ -43,7 +43,7 @@ REPLAY := build/replay
 PLACES = --data "$$DATA" --weights "$$WEIGHTS" --workspace "$$WORKSPACE"
 CHOICES = --parameters "$${PARAMETERS:-$$DATASET}" --set "$$SET" --only "$$ONLY" --timeout "$$TIMEOUT"
 
-.PHONY: help setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site clean
+.PHONY: help setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site page check-page clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -132,6 +132,13 @@ site: $(BASE) ## Build the lab book in build/site/: notebooks and lessons as pag
 check-site: site ## Open each of its pages in headless Chromium: links, errors, accessibility
 	@npm install --silent --no-audit --no-fund --prefix build/npm puppeteer-core@24.43.1 axe-core@4.14.1
 	@node labbook/check.mjs build/site "$${CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" build/npm
+
+page: $(BASE) ## Build the released network as one web page, build/page/busi-predict.html (needs npm)
+	@$(QUIET) $(PY) -m busi_report page
+
+check-page: $(TRAIN) ## Compare it with Python in headless Chromium (DATA=<BUSI>: keep the times)
+	@$(QUIET) $(PY) -m busi_report page --check --data "$$DATA"
+	@$(QUIET) $(PY) -m pytest tests/test_page.py
 
 clean: ## Remove the demonstration, caches and half-run notebooks (results stay)
 	rm -rf demo build .pytest_cache .ruff_cache .hypothesis report/runs

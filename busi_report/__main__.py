@@ -153,6 +153,17 @@ def _download(arguments: argparse.Namespace) -> None:
     print(f"BUSI is in {folder}: run 'make report DATA={folder}'.")
 
 
+def _page(arguments: argparse.Namespace) -> None:
+    from busi_report.page import build_page
+
+    path = build_page()
+    print(f"Page: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if arguments.check:
+        from busi_report.page_check import check_page
+
+        check_page(path, arguments.data)
+
+
 def _number(name: str, *, or_none: bool = False) -> Callable[[str], int]:
     """Return the reader of a whole number in its range; 0 may stand for none given."""
 
@@ -224,6 +235,10 @@ def _parser() -> argparse.ArgumentParser:
     download = commands.add_parser("download", help="fetch BUSI from its official source")
     download.add_argument("folder", help="where to put it")
     download.set_defaults(call=_download)
+    page = commands.add_parser("page", help="build the page of the released network (needs npm)")
+    page.add_argument("--check", action="store_true", help="compare it with Python in Chromium")
+    page.add_argument("--data", default="", help="with --check: BUSI folder, else phantoms")
+    page.set_defaults(call=_page)
     return parser
 
 
