@@ -105,6 +105,17 @@ const before = await served.$eval("#verdict", (element) => element.textContent);
 await served.focus("#threshold");
 await served.keyboard.press(before === "I'd refer this" ? "Home" : "End");
 const after = await served.$eval("#verdict", (element) => element.textContent);
+for (const way of ["drop", "paste"]) {
+  const name = await served.evaluate(async (way) => {
+    const [given, { url }] = [new DataTransfer(), facts.samples[1]];
+    given.items.add(new File([Uint8Array.from(atob(url.split(",")[1]), (c) => c.charCodeAt(0))], `${way}.png`));
+    const options = { bubbles: true, dataTransfer: given, clipboardData: given };
+    document.body.dispatchEvent(way === "drop" ? new DragEvent(way, options) : new ClipboardEvent(way, options));
+    while (!shown) await new Promise((done) => setTimeout(done, 20));
+    return shown.name;
+  }, way);
+  if (name !== `${way}.png`) wrong.push(`${way}: ${name}`);
+}
 server.close();
 console.log(JSON.stringify({ chromium: await browser.version(), answers, wrong, reached, verdicts: [before, after] }));
 await browser.close();

@@ -5,7 +5,7 @@
 class Refused extends Error {} // its message is the sentence
 class Broken extends Error {} // its message is the reason
 
-const PLAIN_CHUNKS = new Set(["IHDR", "PLTE", "IDAT", "IEND"]); // others hold colour profiles, alpha
+const PLAIN_CHUNKS = new Set(["IHDR", "PLTE", "eXIf", "IDAT", "IEND"]); // others: colour profiles, alpha
 
 /** Read a file as {width, height, grey}: one byte a pixel, rows from the top. */
 async function readFrame(file, rules) {
@@ -70,6 +70,7 @@ const HEADERS = {
       const [length, name] = [view.getUint32(at), String.fromCharCode(...bytes.subarray(at + 4, at + 8))];
       const inside = bytes.subarray(at + 8, at + 8 + length);
       if (name === "acTL") header.frames = view.getUint32(at + 8);
+      if (name === "eXIf") header.turned = true;
       if (name === "PLTE") header.palette = inside;
       if (name === "IDAT") header.data.push(inside);
       if (PLAIN_CHUNKS.has(name)) header.plain.push(bytes.subarray(at, at + 12 + length));
@@ -109,7 +110,7 @@ function hasEnd(bytes, from) {
 
 /** Pixels as {width, height, values, channels}. Ordinary PNG is decoded here: a canvas would blend alpha. */
 async function decode(header) {
-  if (header.kind === "PNG" && header.bits === 8 && !header.interlaced) return decodePng(header);
+  if (header.kind === "PNG" && header.bits === 8 && !header.interlaced && !header.turned) return decodePng(header);
   if (header.ends === false) throw new Broken("it ends early");
   const type = `image/${header.kind.toLowerCase()}`;
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };

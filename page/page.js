@@ -94,7 +94,8 @@ function tell(text, manner = "") {
   if (manner && below) $("answer-title").scrollIntoView();
 }
 
-const percent = (p) => (p > 0.999 ? "> 99.9 %" : p < 0.001 ? "< 0.1 %" : `${(100 * p).toFixed(1)} %`);
+const percent = (p) => (p > 0.999 ? "> 99.9\u00a0%" : p < 0.001 ? "< 0.1\u00a0%" : `${(100 * p).toFixed(1)}\u00a0%`);
+const whole = (p) => `${(100 * p).toFixed(0)}\u00a0%`;
 const capital = (word) => word[0].toUpperCase() + word.slice(1);
 
 function show() {
@@ -104,7 +105,7 @@ function show() {
   const referred = probabilities[best] < referBelow;
   $("verdict").textContent = referred ? "I'd refer this" : capital(label);
   $("verdict").className = referred ? "referred" : "";
-  const compared = `${referred ? "below" : "not below"} the chosen ${(100 * referBelow).toFixed(0)} %`;
+  const compared = `${referred ? "below" : "not below"} the chosen ${whole(referBelow)}`;
   $("confidence").textContent = `Most likely ${label}; confidence ${percent(probabilities[best])}, ${compared}.`;
   $("probabilities").replaceChildren(...probabilities.map((p, i) => row(facts.classes[i], p, i === best)));
   const outlined = outline(mask, frame);
@@ -191,10 +192,10 @@ document.addEventListener("paste", (event) => {
   else tell("The clipboard holds no image: copy one, or choose a file.", "refusal");
 });
 $("threshold").value = referBelow;
-$("threshold-value").textContent = $("threshold-released").textContent = `${(100 * referBelow).toFixed(0)} %`;
+$("threshold-value").textContent = $("threshold-released").textContent = whole(referBelow);
 $("threshold").addEventListener("input", (event) => {
   referBelow = Number(event.target.value);
-  $("threshold-value").textContent = `${(100 * referBelow).toFixed(0)} %`;
+  $("threshold-value").textContent = whole(referBelow);
   if (shown) show();
 });
 $("show-outline").addEventListener("change", (event) => ($("outline").style.display = event.target.checked ? "" : "none"));
@@ -205,7 +206,7 @@ for (const { name, url } of facts.samples) {
   button.append(name);
   button.addEventListener("click", () => {
     const bytes = Uint8Array.from(atob(url.split(",")[1]), (c) => c.charCodeAt(0));
-    take(new File([bytes], name));
+    take(new File([bytes], `${name} (synthetic)`));
   });
   $("samples").appendChild(document.createElement("li")).append(button);
 }

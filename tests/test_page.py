@@ -107,6 +107,7 @@ def seen(tmp_path_factory):
     turned = Image.Exif()
     turned[0x0112] = 6  # a camera's "turn me"
     (folder / "turned.jpg").write_bytes(picture(grey, ".jpg", quality=95, exif=turned))
+    (folder / "turned.png").write_bytes(picture(grey, exif=turned))
     for name, content in odd_files().items():
         (folder / name).write_bytes(content)
     release, expected = Release(threads=1), {}
@@ -124,7 +125,7 @@ def test_the_page_answers_as_the_command(seen):
     said, expected = seen
     odd = odd_files()
     good = [name for name in expected if name not in odd]
-    assert len(good) == 22
+    assert len(good) == 23
     for name in good:
         probabilities = said["answers"][name].get("probabilities")
         assert probabilities is not None, said["answers"][name]
