@@ -114,7 +114,8 @@ async function decode(header) {
   if (header.ends === false) throw new Broken("it ends early");
   const type = `image/${header.kind.toLowerCase()}`;
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
-  const bitmap = await createImageBitmap(new Blob(header.plain, { type }), options);
+  const whole = await new Blob(header.plain).arrayBuffer(); // Firefox decodes no JPEG that lies in pieces
+  const bitmap = await createImageBitmap(new Blob([whole], { type }), options);
   const { width, height } = bitmap; // a camera's "turn me" has been obeyed
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
