@@ -13,7 +13,6 @@ async function readFrame(file, rules) {
     const named = { file: file.name, ...values };
     throw new Refused(rules.sentences[rule].replace(/{(\w+)}/g, (_, key) => named[key]));
   };
-  if (/\.(dcm|dicom)$/i.test(file.name)) refuse("dicom");
   if (file.size === 0) refuse("empty");
   const start = new Uint8Array(await file.slice(0, 160).arrayBuffer());
   const kind = kindOf(start);
