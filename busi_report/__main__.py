@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from busi_report.options import cell_options, place_options, run_options
 from busi_utils.errors import StudyError, require_tensorflow
-from busi_utils.parameters import check_range
 
 if TYPE_CHECKING:
     from busi_report.settings import Settings
@@ -29,7 +29,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:
     """Hold a workspace from the first notebook to the last page: no other run writes between."""
-    from busi_utils.workspace import locked
+    from busi_utils.locks import locked
 
     return locked(settings.workspace, "run", wait_s=0)
 
@@ -133,16 +133,15 @@ def _pretrain(arguments: argparse.Namespace) -> None:
 def _audit(arguments: argparse.Namespace) -> None:
     from busi_utils.audit.any_folder import audit_folder
     from busi_utils.audit.folder_page import write_audit
-    from busi_utils.workspace import REPOSITORY
+    from busi_utils.workspace import REPOSITORY, path_from
 
     if not arguments.data:
         raise StudyError("No folder was named: run make audit DATA=<folder of images>.")
     names = dict(pair.partition("=")[::2] for pair in arguments.classes)
-    folder = Path(arguments.data).expanduser()
+    folder = path_from(arguments.data, "image folder")
     found = audit_folder(folder, names)
-    name = folder.resolve().name
-    place = Path(arguments.workspace or REPOSITORY / "audits" / name).expanduser()
-    print(write_audit(found, name, place))
+    place = path_from(arguments.workspace or REPOSITORY / "audits" / folder.name, "workspace")
+    print(write_audit(found, folder.name, place))
     print(f"This page and its tables are in {place}.")
 
 
@@ -164,58 +163,15 @@ def _page(arguments: argparse.Namespace) -> None:
         check_page(path, arguments.data)
 
 
-def _number(name: str, *, or_none: bool = False) -> Callable[[str], int]:
-    """Return the reader of a whole number in its range; 0 may stand for none given."""
-
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise StudyError(f"{name} is {text!r}: give a whole number.") from None
-        if not (or_none and value == 0):
-            check_range(name, value, name)
-        return value
-
-    return read
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m busi_report", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    places = argparse.ArgumentParser(add_help=False)
-    places.add_argument("--data", default="", help="BUSI folder, or name=folder,name=folder")
-    places.add_argument("--weights", default="", help="folder of ImageNet weights")
-    places.add_argument("--workspace", default="", help="folder that receives what is made")
-    shared = argparse.ArgumentParser(add_help=False, parents=[places])
-    shared.add_argument("--parameters", default="", help="demo, busi or a .yaml file")
-    shared.add_argument("--set", default="", help="overrides: 'epochs=5 seeds=[0, 1]'")
-    shared.add_argument("--only", default="", help="number of the one notebook to run")
-    shared.add_argument(
-        "--timeout",
-        type=_number("timeout", or_none=True),
-        default=0,
-        help="seconds that one cell may take",
-    )
-    shared.add_argument("--keep-outputs", action="store_true", help="store outputs in notebooks/")
+    places, shared, cells = place_options(), run_options(), cell_options()
     run = commands.add_parser("run", parents=[shared], help="execute the notebooks")
     run.set_defaults(call=_run)
     report = commands.add_parser("report", parents=[shared], help="notebooks, then the report")
     report.add_argument("--build-only", action="store_true", help="only build from what is there")
     report.set_defaults(call=_report)
-    cells = argparse.ArgumentParser(add_help=False)
-    cells.add_argument("--cohorts", nargs="+", default=["clean"])
-    cells.add_argument("--models", nargs="+", default=["mobilenetv2"])
-    cells.add_argument("--recipes", nargs="+", default=["original"])
-    cells.add_argument("--seeds", nargs="+", type=_number("seeds"), default=[0])
-    cells.add_argument(
-        "--size",
-        type=_number("image_size", or_none=True),
-        default=0,
-        help="side of the input in pixels; default as published",
-    )
-    cells.add_argument(
-        "--jobs", type=_number("jobs"), default=1, help="training processes at a time"
-    )
     doctor = commands.add_parser("doctor", parents=[shared, cells], help="say what is there")
     doctor.set_defaults(call=_doctor)
     study = commands.add_parser(

@@ -22,6 +22,7 @@ from busi_utils.errors import StudyError
 from busi_utils.models import MODELS
 from busi_utils.recipes import RECIPES
 from busi_utils.study.cells import Cell, grid, read_record
+from busi_utils.study.predictions import record_files
 from busi_utils.study.study import Study, duration, plan
 from busi_utils.training.weights import find_weights, named
 from busi_utils.workspace import REPOSITORY
@@ -131,9 +132,8 @@ def _weights(folder: str) -> Iterator[str]:
 
 def stored_cells(study: Study) -> list[Cell]:
     """Return every cell of which a record lies in the workspace, trained or derived."""
-    folder = study.workspace.predictions / study.dataset
     cells = []
-    for path in sorted(folder.glob("*/*/*/seed*_fold*.json")):
+    for path in record_files(study.workspace, study.dataset):
         if match := _CELL.fullmatch(path.stem):
             numbers = (int(number) for number in match.groups())
             cells.append(Cell(study.dataset, *path.parts[-4:-1], *numbers))

@@ -18,7 +18,8 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets.config import Config
 
 from busi_utils.errors import StudyError
-from busi_utils.workspace import REPOSITORY, lock_file
+from busi_utils.locks import lock_file
+from busi_utils.workspace import REPOSITORY
 
 _PREFIX, _LOCK = "busi-kernel-", "alive.lock"
 _YOUNG_S = 60  # a folder may not have its lock yet

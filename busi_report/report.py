@@ -17,7 +17,7 @@ from busi_utils.errors import StudyError
 from busi_utils.recipes import RECIPES
 from busi_utils.record import templates
 from busi_utils.record.numbers import read_metrics, record_metrics
-from busi_utils.study.predictions import read_run_record
+from busi_utils.study.predictions import read_run_record, record_files
 from busi_utils.study.rows import unknown_starts
 from busi_utils.workspace import REPOSITORY, Workspace, atomic_path, write_text
 
@@ -61,8 +61,9 @@ def build_report(
     if trained := training_summary(dataset, workspace):
         record_metrics("training", trained, workspace)
     metrics = read_metrics(workspace)
-    html = _to_html(fill(template, metrics, workspace, dataset, raster=True), workspace, dataset)
-    pdf = _to_pdf(fill(template, metrics, workspace, dataset, raster=False), workspace, dataset)
+    banner = _banner(workspace, dataset)
+    html = _to_html(fill(template, metrics, workspace, dataset, raster=True), workspace, banner)
+    pdf = _to_pdf(fill(template, metrics, workspace, dataset, raster=False), workspace, banner)
     page, sheets = workspace.report / "report.html", workspace.report / "report.pdf"
     write_text(page, html)
     with atomic_path(sheets) as path:
@@ -154,16 +155,16 @@ def _banner(workspace: Workspace, dataset: str) -> str:
     return ""
 
 
-def _to_html(text: str, workspace: Workspace, dataset: str) -> str:
+def _to_html(text: str, workspace: Workspace, banner: str) -> str:
     options = [*_options(), "--mathml", "--toc", "--toc-depth=2", f"--css={as_url(CSS)}"]
-    if banner := _banner(workspace, dataset):
+    if banner:
         options.append(f'--variable=include-before:<div class="banner" role="note">{banner}</div>')
     return pandoc(text, source=_SOURCE, target="html", folder=workspace.root, options=options)
 
 
-def _to_pdf(text: str, workspace: Workspace, dataset: str) -> bytes:
+def _to_pdf(text: str, workspace: Workspace, banner: str) -> bytes:
     options = [*_options(), f"--template={as_url(PAGE)}"]
-    if banner := _banner(workspace, dataset):
+    if banner:
         options.append(f"--variable=banner:{banner}")
     document = pandoc(
         text, source=_SOURCE, target="typst-citations", folder=workspace.root, options=options
@@ -192,7 +193,7 @@ def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:
         comma-separated text ``processors``, ``inits`` and the versions ``python``, ``tensorflow``,
         ``keras``. Empty if nothing has been trained.
     """
-    paths = sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
+    paths = record_files(workspace, dataset)
     trained = [p for p in paths if read_run_record(p, ("recipe",))["recipe"] in RECIPES]
     records = [read_run_record(path, _TRAINED) for path in trained]
     if not records:

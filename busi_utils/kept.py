@@ -17,7 +17,8 @@ import pandas as pd
 
 from busi_utils.errors import StudyError
 from busi_utils.forms import Form
-from busi_utils.workspace import csv_text, lock_file, write_json, write_text
+from busi_utils.locks import lock_file
+from busi_utils.workspace import csv_text, write_json, write_text
 
 CHECKSUMS = "checksums.json"
 _RESTORE = "restore the file from the repository, or delete it and run what writes it again."

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SIGNED = "x / 127.5 - 1"
 UNIT = "x / 255"
 RAW = "x"
+OWN_BUILDERS = {"mobilenetv4_conv_small": mobilenetv4_conv_small}
+"""What `keras.applications` does not hold."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def build_backbone(entry: Backbone, size: int) -> keras.Model:
     """
     import keras  # seconds; those who only read names and results do without
 
-    build = getattr(keras.applications, entry.builder, mobilenetv4_conv_small)
+    build = OWN_BUILDERS.get(entry.builder) or getattr(keras.applications, entry.builder)
     # An input tensor passes Keras' floor of 71 pixels for Xception, whose last map is 2 x 2 at 64
     # pixels like that of the other networks.
     images = keras.Input((size, size, 3))

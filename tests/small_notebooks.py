@@ -7,6 +7,9 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from busi_report.runner import Run
+from busi_utils.workspace import Workspace
+
 PARAMETERS = """\
 dataset: str = "phantom"  # data set
 workspace: str = ""  # folder
@@ -33,3 +36,7 @@ def write_notebook(path: Path, *codes: str, parameters: str = PARAMETERS) -> Pat
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     return path
+
+
+def a_run(tmp_path, values=None, **options):
+    return Run(Workspace(tmp_path / "out"), values or {}, "SET", tmp_path / "nb", **options)

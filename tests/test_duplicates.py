@@ -7,8 +7,9 @@ import pytest
 
 from busi_phantom.render import render_phantoms
 from busi_utils.audit import duplicates
-from busi_utils.audit.duplicates import duplicate_groups, find_duplicates, tile_correlation
+from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
 from busi_utils.audit.sift import CODE_LENGTH, align, describe
+from busi_utils.audit.tiles import tile_correlation
 
 pytestmark = pytest.mark.slow
 

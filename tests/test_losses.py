@@ -17,11 +17,12 @@ from busi_report.__main__ import main
 from busi_report.runner import CellFailure, Run, run_notebooks
 from busi_utils.audit.images import pixel_sha256
 from busi_utils.errors import StudyError
+from busi_utils.locks import locked
 from busi_utils.recipes import ORIGINAL
 from busi_utils.record.numbers import read_table, save_table
 from busi_utils.study.execution import run_alone
 from busi_utils.training.bank import Bank
-from busi_utils.workspace import Workspace, locked, workspace_for
+from busi_utils.workspace import Workspace, workspace_for
 
 
 def _full(*_, **__):

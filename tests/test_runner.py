@@ -9,29 +9,24 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
-from small_notebooks import write_notebook
+from small_notebooks import a_run, write_notebook
 
 from busi_report.__main__ import main
-from busi_report.kernels import own_kernel
 from busi_report.notebook_files import clean_notebook, keep_outputs, machine_folders, render_pages
 from busi_report.pandoc import as_url, pandoc
 from busi_report.parameters import declared_parameters
-from busi_report.runner import CellFailure, Run, find_notebooks, run_notebooks
+from busi_report.runner import CellFailure, find_notebooks, run_notebooks
 from busi_utils.errors import StudyError
-from busi_utils.workspace import NOTEBOOKS, REPOSITORY, Workspace, lock_file, locked
+from busi_utils.locks import locked
+from busi_utils.workspace import NOTEBOOKS, REPOSITORY, Workspace
 
 pytestmark = pytest.mark.slow
 
 CODE = "from pathlib import Path\nprint(epochs, seeds, Path.cwd().name, Path.home(), workspace)"
-
-
-def a_run(tmp_path, values=None, **options):
-    return Run(Workspace(tmp_path / "out"), values or {}, "SET", tmp_path / "nb", **options)
 
 
 def test_a_good_run(tmp_path):
@@ -171,41 +166,6 @@ def test_two_runs_at_once_are_told_apart(tmp_path, capsys, command):
     with locked(Workspace(tmp_path), "run"):
         assert main([*command, "--workspace", str(tmp_path)]) == 2
     assert "Another run is using" in capsys.readouterr().err
-
-
-KERNEL = """\
-from pathlib import Path
-from ipykernel.kernelapp import IPKernelApp
-kernel = IPKernelApp.instance()
-print(Path(kernel.ip).parent == Path(kernel.connection_file).parent, Path(kernel.ip).parent)
-print(*sorted(path.name for path in Path.cwd().iterdir()))"""
-
-
-def test_what_a_kernel_needs_lies_in_a_short_private_folder(tmp_path, monkeypatch):
-    long = tmp_path / ("long" * 30)
-    long.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(long))
-    write_notebook(tmp_path / "nb" / "01_a.ipynb", KERNEL)
-    (done,) = run_notebooks(a_run(tmp_path), io.StringIO())
-    told = nbformat.read(done, as_version=4).cells[-1].outputs[0].text.splitlines()
-    assert told[0].startswith("True /tmp/busi-kernel-")
-    assert told[1] == "01_a.ipynb"  # nothing lies beside the sources
-    assert not Path(told[0].split()[1]).exists()
-    assert not list(long.iterdir())
-
-
-def test_the_next_run_removes_what_a_killed_one_left(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("busi_report.kernels._short_place", lambda: str(tmp_path))
-    killed, alive, young = (tmp_path / f"busi-kernel-{name}" for name in "abc")
-    for folder in (killed, alive, young):
-        folder.mkdir()
-        os.utime(folder, (1, 1))
-    os.utime(young)
-    with lock_file(alive / "alive.lock"):
-        os.utime(alive, (1, 1))
-        with own_kernel():
-            assert [p.exists() for p in (killed, alive, young)] == [False, True, True]
 
 
 def test_only_names_one_notebook(tmp_path):

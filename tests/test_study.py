@@ -152,7 +152,7 @@ def test_a_training_process_starts_with_tensorflow():
 
 
 def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):
-    from busi_utils.workspace import locked
+    from busi_utils.locks import locked
 
     workspace = Workspace(tmp_path)
     study = Study("phantom", workspace)

@@ -130,9 +130,7 @@ def differences(
         `bootstrap.bootstrap_p`.
     """
     alike = [pair[2:] for pair in pairs if pair[2][0] == pair[3][0]]  # of one cohort
-    found = {row: read_row(study, row) for row in dict.fromkeys(chain.from_iterable(alike))}
-    if seeds is not None:
-        found = {row: one.of_seeds(seeds) for row, one in found.items()}
+    found = {row: read_row(study, row, seeds) for row in dict.fromkeys(chain.from_iterable(alike))}
     drawn = row_replicates(found, [metric], seed, n_replicates)
     lines = []
     for kind, label, row, reference in pairs:

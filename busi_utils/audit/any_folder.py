@@ -9,17 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
+from busi_utils.audit.folds import FOLDS, assign_folds
 from busi_utils.audit.images import looks_like_mask, pixel_sha256, read_grey
 from busi_utils.audit.layouts import read_layout
 from busi_utils.audit.marks import is_annotated
 from busi_utils.errors import StudyError
 
-_FOLDS = 5
 _SMALLEST = 32  # pixels; a smaller side is no B-mode image
 
 
@@ -126,16 +123,13 @@ def _read(listed: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, list[np
 
 def _joined(images: pd.DataFrame) -> np.ndarray:
     """Return the group (n,) of each image: joined by a copy or by a patient, however far."""
-    n = len(images)
-    patient, _ = pd.factorize(images["patient"].where(images["patient"] != ""))
-    patient = np.where(patient < 0, np.arange(n) + n, patient)  # unknown: each image its own
-    copies = images["copies"].to_numpy() + 2 * n
-    nodes = np.arange(n)
-    ends = (np.concatenate([nodes, nodes]), np.concatenate([patient + n, copies + n]))
-    size = int(max(end.max() for end in ends)) + 1
-    graph = coo_array((np.ones(2 * n), ends), shape=(size, size))
-    labels = connected_components(graph, directed=False)[1]
-    return pd.factorize(labels[:n])[0]
+    patients = images["patient"].where(images["patient"] != "").reset_index(drop=True)
+    links = []
+    for shared in (images["copies"].reset_index(drop=True), patients):
+        members = shared.dropna()
+        first = pd.Series(members.index, members.index).groupby(members).transform("first")
+        links.append(pd.DataFrame({"i": first, "j": members.index}))
+    return duplicate_groups(len(images), pd.concat(links))
 
 
 def _best(images: pd.DataFrame) -> pd.Series:
@@ -178,17 +172,12 @@ def _folds(images: pd.DataFrame, notes: list[str]) -> dict[str, pd.DataFrame]:
     folds = {}
     for name, part in parts.items():
         groups = part.groupby("label")["group"].nunique()
-        number = min(_FOLDS, int(groups.min())) if len(groups) else 0
+        number = min(FOLDS, int(groups.min())) if len(groups) else 0
         if number < 2:
             least = f"class {groups.idxmin()} has one group" if len(groups) else "no class is told"
             notes.append(f"No folds '{name}': {least}, and each fold needs one of every class.")
             continue
-        if number < _FOLDS:
-            notes.append(f"Folds '{name}': {number} instead of {_FOLDS}, for so few of a class.")
-        ordered = part.sort_values("image_id")
-        splitter = StratifiedGroupKFold(number, shuffle=True, random_state=0)
-        fold = pd.Series(-1, ordered.index)
-        for k, (_, test) in enumerate(splitter.split(ordered, ordered["label"], ordered["group"])):
-            fold.iloc[test] = k
-        folds[name] = part[["image_id", "label", "group"]].assign(fold=fold)
+        if number < FOLDS:
+            notes.append(f"Folds '{name}': {number} instead of {FOLDS}, for so few of a class.")
+        folds[name] = assign_folds(part, number)
     return folds

@@ -14,7 +14,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
@@ -23,7 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from busi_utils.audit.images import pixel_sha256
 from busi_utils.audit.sift import Alignment, Features, align, describe, working_frame
-from busi_utils.audit.tiles import tile_correlation
+from busi_utils.audit.tiles import aligned
 from busi_utils.audit.turned import find_turned
 
 _COLUMNS = ["i", "j", "kind", "score"]
@@ -148,9 +147,7 @@ def _tile_agreement(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> tuple
     overlap : float
         The smaller of the shares of both images that the overlap covers.
     """
-    size = b.shape[::-1]
     matrix = np.column_stack([np.eye(2) * alignment.scale, alignment.shift])
-    moved = cv2.warpAffine(a.astype(np.float32), matrix, size)
-    inside = cv2.warpAffine(np.ones(a.shape, np.float32), matrix, size) > 0.99
+    score, inside = aligned(a, matrix, b)
     overlap = inside.sum() / max(b.size, a.size * alignment.scale**2)
-    return tile_correlation(moved, b, inside), float(overlap)
+    return score, float(overlap)

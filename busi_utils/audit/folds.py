@@ -54,15 +54,23 @@ def make_folds(table: pd.DataFrame, cohort: str) -> pd.DataFrame:
             f"Cohort {cohort}: class {units.idxmin()} has only {units.min()} independent images, "
             f"but {FOLDS} folds need {FOLDS} of each class: add images."
         )
+    return assign_folds(table, FOLDS, grouped=is_grouped(cohort))
+
+
+def assign_folds(table: pd.DataFrame, number: int, *, grouped: bool = True) -> pd.DataFrame:
+    """Return ``image_id, label, group`` of a table with its stratified ``fold``, 0 to number - 1.
+
+    ``grouped`` folds keep groups together, which is checked.
+    """
     ordered = table[COLUMNS].sort_values("image_id")
-    kind = StratifiedGroupKFold if is_grouped(cohort) else StratifiedKFold
-    splitter = kind(FOLDS, shuffle=True, random_state=_SEED)
+    kind = StratifiedGroupKFold if grouped else StratifiedKFold
+    splitter = kind(number, shuffle=True, random_state=_SEED)
     fold = pd.Series(-1, index=ordered.index)
-    groups = ordered["group"] if is_grouped(cohort) else None
-    for number, (_, test) in enumerate(splitter.split(ordered, ordered["label"], groups)):
-        fold.iloc[test] = number
+    groups = ordered["group"] if grouped else None
+    for k, (_, test) in enumerate(splitter.split(ordered, ordered["label"], groups)):
+        fold.iloc[test] = k
     folds = table[COLUMNS].assign(fold=fold)
-    if is_grouped(cohort):
+    if grouped:
         assert_no_leak(folds)
     return folds
 

@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from busi_utils.audit.label_tables import TABLES, join_tables
-from busi_utils.audit.sources import IMAGE_SUFFIXES, natural_key
+from busi_utils.audit.sources import IMAGE_SUFFIXES, LITTER, natural_key
 from busi_utils.errors import StudyError
+from busi_utils.workspace import path_from
 
 COLUMNS = ("image_id", "label", "patient", "split", "path", "masks")
 _CLASS_WORDS = {
@@ -41,7 +42,6 @@ _FILLING = r"[ _.\-()\d]*"
 _ENDING = rf"{_FILLING}(?:(?:copy|kopie|aug(?:mented)?|v|nr){_FILLING})*"
 _MASK_NAME = re.compile(rf"(?P<image>.+?)[ _.-](?:{_MASK_WORD}){_ENDING}", re.I)
 _MASK_FIRST = re.compile(rf"(?:{_MASK_WORD})[ _.-](?P<image>.+)", re.I)
-_LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 _MOST_CLASSES, _FEWEST_IMAGES = 10, 5  # more folders, or emptier ones, are patients
 
 
@@ -116,18 +116,18 @@ def read_layout(folder: str | Path, names: Mapping[str, str] | None = None) -> L
 
 
 def _checked(folder: str | Path) -> Path:
-    root = Path(folder).expanduser()
+    root = path_from(folder, "image folder")
     if root.is_file():
         raise StudyError(f"{root} is a file: unpack it if it is an archive, and name the folder.")
     if not root.is_dir():
         raise StudyError(f"The data folder {root} does not exist: correct the path.")
-    return root.resolve()
+    return root
 
 
 def _files(root: Path) -> Iterator[Path]:
     for path in sorted(root.rglob("*"), key=lambda p: natural_key(str(p.with_suffix("")))):
         parts = path.relative_to(root).parts
-        if any(part.startswith(".") or part.lower() in _LITTER for part in parts):
+        if any(part.startswith(".") or part.lower() in LITTER for part in parts):
             continue
         if path.is_file():
             try:

@@ -16,7 +16,8 @@ from busi_utils.audit.images import letterbox, pixel_sha256, read_grey, read_mas
 from busi_utils.audit.marks import without_marks
 from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
-from busi_utils.workspace import atomic_path, lock_file
+from busi_utils.locks import lock_file
+from busi_utils.workspace import atomic_path
 
 Fit = Literal["letterbox", "squeeze"]
 Marks = Literal["kept", "inpainted"]

@@ -19,7 +19,8 @@ from busi_utils.audit.manifest import (
 )
 from busi_utils.audit.published import check_lists
 from busi_utils.kept import keep_table
-from busi_utils.workspace import Workspace, locked
+from busi_utils.locks import locked
+from busi_utils.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ _KERNEL_WIDTH = 0.25  # of the Gaussian between unit-length descriptors: only ne
 _MOST_FEATURES = 300
 _MOST_MATCHES = 60  # the most distinctive ones; the number of hypotheses grows with the square
 _RATIO = 0.85  # Lowe's ratio; loose, because geometry decides
-_TOLERANCE = 4.0  # tissue under a moving probe deforms by a few pixels
+TOLERANCE = 4.0  # tissue under a moving probe deforms by a few pixels
 _BASELINE = 10.0  # two matches closer than this do not determine a scale
-_SCALES = (0.4, 2.5)
+SCALES = (0.4, 2.5)
 
 
 @dataclass(frozen=True)
@@ -136,13 +136,13 @@ def align(a: Features, b: Features) -> Alignment | None:
     span_p = np.linalg.norm(p[i] - p[j], axis=1)
     span_q = np.linalg.norm(q[i] - q[j], axis=1)
     scale = span_q / np.maximum(span_p, 1e-6)
-    usable = (np.minimum(span_p, span_q) > _BASELINE) & (scale > _SCALES[0]) & (scale < _SCALES[1])
+    usable = (np.minimum(span_p, span_q) > _BASELINE) & (scale > SCALES[0]) & (scale < SCALES[1])
     if not usable.any():
         return None
     i, j, scale = i[usable], j[usable], scale[usable]
     shift = (q[i] + q[j] - scale[:, None] * (p[i] + p[j])) / 2
     residual = np.abs(scale[:, None, None] * p + shift[:, None] - q).max(axis=2)
-    agrees = residual < _TOLERANCE * np.maximum(scale, 1)[:, None]
+    agrees = residual < TOLERANCE * np.maximum(scale, 1)[:, None]
     best = agrees[agrees.sum(axis=1).argmax()]
     return _refined(p[best], q[best]) if best.sum() >= 3 else None
 

@@ -21,7 +21,7 @@ from busi_utils.errors import StudyError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _MASK = re.compile(r"(?P<image>.+?)[ _-]mask([ _-]*\(?\d+\)?)?", re.IGNORECASE)
 _INNER = {"image": ("images", "image"), "mask": ("masks", "mask", "gt")}
-_LITTER = {"thumbs.db", "desktop.ini"}  # left by file managers, as are hidden files
+LITTER = {"thumbs.db", "desktop.ini", "__macosx"}  # left by file managers, as are hidden files
 _SHOWN = 20  # problems listed by name in one message
 
 
@@ -176,7 +176,7 @@ def _scan_class(
         f"{inner} is a folder inside a class and neither images nor masks; take it out, or let "
         "'make audit' read the layout as it is"
         for inner in subfolders(folder)
-        if inner.name.lower() not in known and inner.name.lower() not in _LITTER
+        if inner.name.lower() not in known and inner.name.lower() not in LITTER
     ]
     images: list[SourceImage] = []
     for place in (folder, *subfolders(folder)):
@@ -191,7 +191,7 @@ def _scan_place(
     source: str, label: str, root: Path, folder: Path, *, prefix: bool
 ) -> tuple[list[SourceImage], list[str]]:
     files = [path for path in folder.iterdir() if path.is_file()]
-    files = [p for p in files if not p.name.startswith(".") and p.name.lower() not in _LITTER]
+    files = [p for p in files if not p.name.startswith(".") and p.name.lower() not in LITTER]
     problems = [
         f"{path} is not a {'/'.join(s[1:] for s in IMAGE_SUFFIXES)} file; convert or move it"
         for path in sorted(files)

@@ -11,6 +11,29 @@ _FEWEST_TILES = 4
 _FLAT = 2.5  # grey levels; the contrast of a tile below this is noise of the encoding
 
 
+def aligned(a: np.ndarray, matrix: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray]:
+    """Bring an image onto another and compare them.
+
+    Parameters
+    ----------
+    a, b : np.ndarray
+        Shapes (h, w) and (H, W), grey levels.
+    matrix : np.ndarray
+        Shape (2, 3), takes points of ``a`` to ``b``.
+
+    Returns
+    -------
+    score : float
+        See `tile_correlation`.
+    inside : np.ndarray
+        Shape (H, W), bool, what ``a`` covers.
+    """
+    size = b.shape[::-1]
+    moved = cv2.warpAffine(a.astype(np.float32), matrix, size)
+    inside = cv2.warpAffine(np.ones(a.shape, np.float32), matrix, size) > 0.99
+    return tile_correlation(moved, b, inside), inside
+
+
 def tile_correlation(a: np.ndarray, b: np.ndarray, inside: np.ndarray | None = None) -> float:
     """Compare two aligned images tile by tile.
 

@@ -16,15 +16,20 @@ import cv2
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from busi_utils.audit.sift import Features, describe, matches, working_frame
-from busi_utils.audit.tiles import tile_correlation
+from busi_utils.audit.sift import (
+    SCALES,
+    TOLERANCE,
+    Features,
+    describe,
+    matches,
+    working_frame,
+)
+from busi_utils.audit.tiles import aligned
 
 _NEIGHBOURS = 4  # candidates per image and reflection: such copies are few
 _FEWEST_INLIERS = 15
 _LOWEST_SCORE = 0.5  # higher than for upright twins: next frames of a sweep are never turned
-_TOLERANCE = 4.0  # pixels of the working frame
 _UPRIGHT = 4.0  # degrees; what is turned by less is left to the upright search
-_SCALES = (0.4, 2.5)
 
 
 def find_turned(greys: Sequence[np.ndarray]) -> list[tuple[int, int, str, float]]:
@@ -99,16 +104,13 @@ def _score(
         a.points[first],
         b.points[second],
         method=cv2.RANSAC,  # OpenCV draws from a generator of fixed seed
-        ransacReprojThreshold=_TOLERANCE,
+        ransacReprojThreshold=TOLERANCE,
     )
     if matrix is None or inliers.sum() < _FEWEST_INLIERS:
         return None
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     angle = np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
-    if not _SCALES[0] < scale < _SCALES[1] or (not flip and abs(angle) < _UPRIGHT):
+    if not SCALES[0] < scale < SCALES[1] or (not flip and abs(angle) < _UPRIGHT):
         return None
-    size = frame_b.shape[::-1]
-    moved = cv2.warpAffine(frame_a.astype(np.float32), matrix, size)
-    inside = cv2.warpAffine(np.ones(frame_a.shape, np.float32), matrix, size) > 0.99
-    score = tile_correlation(moved, frame_b, inside)
+    score, _ = aligned(frame_a, matrix, frame_b)
     return score if score >= _LOWEST_SCORE else None

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator
 
 from busi_utils.analysis.own_ruler import Away
-from busi_utils.plots.pictures import images_of, outlined
+from busi_utils.plots.pictures import four_a_row
 from busi_utils.plots.theme import CLASS_COLOURS, PALETTE, PRINT_WIDTH
 from busi_utils.study.study import Study
 
@@ -51,13 +51,8 @@ def drawn_boxes(study: Study, lesions: pd.DataFrame) -> Figure:
     lesions : pd.DataFrame
         Columns ``image_id, dice, left, top, width, height`` (pixels of the network's input).
     """
-    images, masks = images_of(study, lesions["image_id"])
-    rows = -(-len(images) // 4)
-    fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.95 * rows), squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for ax, image, mask, one in zip(axes.flat, images, masks, lesions.itertuples(), strict=False):
-        outlined(ax, image, mask)
+    fig, axes = four_a_row(study, lesions["image_id"])
+    for ax, one in zip(axes, lesions.itertuples(), strict=True):
         corner, extent = (one.left - 0.5, one.top - 0.5), (one.width, one.height)
         ax.add_patch(Rectangle(corner, *extent, fill=False, ec=PALETTE[3], lw=1.4, ls="--"))
         ax.set_title(f"{one.image_id}\nDice {one.dice:.2f}", fontsize=8)

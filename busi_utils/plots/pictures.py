@@ -30,16 +30,24 @@ def error_gallery(study: Study, worst: pd.DataFrame) -> Figure:
     worst : pd.DataFrame
         See `mistakes.confident_errors`.
     """
-    images, masks = images_of(study, worst["image_id"])
+    fig, axes = four_a_row(study, worst["image_id"])
+    for ax, row in zip(axes, worst.itertuples(), strict=True):
+        title = f"{row.image_id}\ncalled {row.predicted}, {100 * row.confidence:.0f} %"
+        ax.set_title(title, fontsize=8)
+    return fig
+
+
+def four_a_row(study: Study, image_ids: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Show images four a row with their lesions outlined; return the panel of each."""
+    images, masks = images_of(study, image_ids)
     rows = -(-len(images) // 4)
     fig, axes = plt.subplots(rows, 4, figsize=(PRINT_WIDTH, 1.95 * rows), squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    for ax, image, mask, row in zip(axes.flat, images, masks, worst.itertuples(), strict=False):
-        outlined(ax, image, mask)
-        title = f"{row.image_id}\ncalled {row.predicted}, {100 * row.confidence:.0f} %"
-        ax.set_title(title, fontsize=8)
-    return fig
+    panels = list(axes.flat[: len(images)])
+    for ax, image, mask in zip(panels, images, masks, strict=True):
+        _outlined(ax, image, mask)
+    return fig, panels
 
 
 def map_panels(study: Study, table: pd.DataFrame, count: int) -> Figure:
@@ -62,13 +70,13 @@ def map_panels(study: Study, table: pd.DataFrame, count: int) -> Figure:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
     for ax, image, mask, one in zip(axes[0], images, masks, shown.itertuples(), strict=True):
-        outlined(ax, image, mask)
+        _outlined(ax, image, mask)
         title = f"{one.image_id}\n{'hit' if one.hit else 'miss'}"
         ax.set_title(title, fontsize=8, loc="center")
     for line, method in zip(axes[1:], _METHODS, strict=True):
         heats = maps_for(table, method, shown["image_id"])
         for ax, image, mask, heat in zip(line, images, masks, heats, strict=True):
-            outlined(ax, image, mask)
+            _outlined(ax, image, mask)
             fine = cv2.resize(heat.astype(np.float32), image.shape[::-1])
             ax.imshow(fine, cmap="inferno", alpha=0.55, vmin=0)
     for ax, name in zip(axes[:, 0], ("image", *(LABELS[m] for m in _METHODS)), strict=True):
@@ -76,7 +84,7 @@ def map_panels(study: Study, table: pd.DataFrame, count: int) -> Figure:
     return fig
 
 
-def outlined(ax: Axes, image: np.ndarray, mask: np.ndarray) -> None:
+def _outlined(ax: Axes, image: np.ndarray, mask: np.ndarray) -> None:
     """Show the content of a letterboxed image, its lesion outlined."""
     ax.imshow(image, vmin=0, vmax=255)
     if mask.any():

@@ -15,8 +15,9 @@ from matplotlib.text import Text
 
 from busi_utils.errors import StudyError
 from busi_utils.kept import read_json
+from busi_utils.locks import locked
 from busi_utils.record.numbers import plain
-from busi_utils.workspace import Workspace, atomic_path, locked, write_json
+from busi_utils.workspace import Workspace, atomic_path, write_json
 
 PRINT_WIDTH = 6.3
 """Width of the report's text block in inches; wider figures are scaled down to it."""

@@ -13,7 +13,8 @@ import pandas as pd
 from busi_utils import forms
 from busi_utils.errors import StudyError
 from busi_utils.kept import keep_table, read_json, read_kept
-from busi_utils.workspace import Workspace, locked, write_json
+from busi_utils.locks import locked
+from busi_utils.workspace import Workspace, write_json
 
 VERDICT_COLUMNS = list(forms.VERDICTS.columns)
 VERDICTS = forms.VERDICTS.columns["verdict"].among

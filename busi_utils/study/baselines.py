@@ -12,6 +12,7 @@ import numpy as np
 from busi_utils.audit.cohorts import cohort_files
 from busi_utils.audit.folds import share_of_groups
 from busi_utils.audit.pixels import load_pixels
+from busi_utils.locks import locked
 from busi_utils.models import backbone_of
 from busi_utils.recipes import CHANGES, LOGISTIC, ORIGINAL, REFERENCE, SHARES
 from busi_utils.stats.metrics import encode
@@ -20,7 +21,6 @@ from busi_utils.study.execution import run_alone
 from busi_utils.study.inputs import require_start, rest_of_rows
 from busi_utils.study.study import Study
 from busi_utils.training import classifiers
-from busi_utils.workspace import locked
 
 TITLES = {
     "majority": "commonest class",

@@ -16,13 +16,13 @@ from threading import Thread
 from typing import Any
 
 from busi_utils.errors import StudyError, require_tensorflow
+from busi_utils.locks import locked
 from busi_utils.models import backbone_of
 from busi_utils.recipes import ONE_TRAINING, recipe_of, settings_of
 from busi_utils.study.cells import Cell, grid
 from busi_utils.study.cluster import run_on_cluster
 from busi_utils.study.inputs import require_masks, require_start, rest_of_rows
 from busi_utils.study.study import Study, duration, jobs_of, plan
-from busi_utils.workspace import locked
 
 
 def run_missing(

@@ -16,11 +16,12 @@ import pandas as pd
 
 from busi_utils.errors import StudyError
 from busi_utils.forms import ANY, Form
+from busi_utils.locks import locked
 from busi_utils.study.cells import Cell, read_record
 from busi_utils.study.execution import run_alone
 from busi_utils.study.predictions import read_cell_table, read_run_record
 from busi_utils.study.study import Study
-from busi_utils.workspace import Workspace, locked, write_csv, write_json
+from busi_utils.workspace import Workspace, write_csv, write_json
 
 if TYPE_CHECKING:
     from busi_utils.training.heads import Network

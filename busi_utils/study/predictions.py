@@ -64,11 +64,6 @@ class OutOfFold:
         """Whether each seed gets each image right, (seeds, n) bool."""
         return self.p.argmax(axis=-1) == self.y
 
-    def of_seeds(self, seeds: Sequence[int]) -> OutOfFold:
-        """Return the predictions of some of the seeds, ValueError if one is not there."""
-        kept = [self.seeds.index(seed) for seed in seeds]
-        return OutOfFold(self.images, tuple(seeds), self.p[kept])
-
     def per_image(self) -> pd.DataFrame:
         """Tidy frame of the seed ensemble: one row per image."""
         columns = {name: self.ensemble[:, c] for c, name in enumerate(PROBABILITIES)}
@@ -80,6 +75,11 @@ def predictions_folder(
 ) -> Path:
     """Return the folder that holds the prediction files of one model and recipe."""
     return workspace.predictions / dataset / cohort / model / recipe
+
+
+def record_files(workspace: Workspace, dataset: str) -> list[Path]:
+    """Return the run record of every stored cell of a data set, in order."""
+    return sorted((workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json"))
 
 
 def read_prediction_file(path: Path) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from busi_utils.study.predictions import (
     out_of_fold,
     predictions_folder,
     read_run_record,
+    record_files,
 )
 from busi_utils.study.study import Study
 from busi_utils.training.weights import UNKNOWN, known_weights
@@ -77,8 +78,8 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     """
     known = known_weights()
     known = known[known["sha256"] != ""].drop(columns=["model", "file", "md5"])
-    paths = (study.workspace.predictions / study.dataset).glob("*/*/*/seed*_fold*.json")
-    found = pd.DataFrame([read_run_record(path) for path in sorted(paths)])
+    paths = record_files(study.workspace, study.dataset)
+    found = pd.DataFrame([read_run_record(path) for path in paths])
     found = found.reindex(columns=["model", "init", "weights_sha256", "weights_origin"])
     found = found.dropna(subset=["model", "init", "weights_sha256"])
     found = found[found["model"].isin(models) & (found["weights_sha256"] != "")]
@@ -96,7 +97,7 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
 
 def unknown_starts(workspace: Workspace, dataset: str) -> list[str]:
     """Return the names of unknown weights that stored cells of a data set started from, if any."""
-    paths = (workspace.predictions / dataset).glob("*/*/*/seed*_fold*.json")
+    paths = record_files(workspace, dataset)
     starts = {str(read_run_record(path).get("init")) for path in paths}
     return sorted(start for start in starts if start.startswith(UNKNOWN))
 

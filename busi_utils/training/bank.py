@@ -20,10 +20,11 @@ import tensorflow as tf
 
 from busi_utils import workspace
 from busi_utils.audit.pixels import load_masks, load_pixels
+from busi_utils.locks import lock_file
 from busi_utils.models import to_input
 from busi_utils.recipes import Recipe
 from busi_utils.training.augment import make_view
-from busi_utils.workspace import atomic_path, lock_file
+from busi_utils.workspace import atomic_path
 
 MASK_STRIDE = 16  # of the mask that accompanies a view: 14 x 14 at 224 x 224 input
 _BATCH = 32
