@@ -40,7 +40,10 @@ _LABELS = {
     "tuned-constant_rate": "tuned at a constant learning rate",
     "tuned-160_pixels": "tuned, 160 px",
     "tuned-128_pixels": "tuned, 128 px",
+    "tuned-distilled": "tuned, distilled at temperature 2",
+    "tuned-distilled_temperature_4": "tuned, distilled at temperature 4",
     "scratch": "from random weights, 64 px",
+    "scratch-distilled": "from random weights, 64 px, distilled",
 }
 
 _DERIVED = {

@@ -54,6 +54,13 @@ class Recipe:
         Average each image's prediction with that of its mirror image.
     image_size : int or None
         Side of the network input in pixels; None takes the study's.
+    teachers : tuple of str
+        Networks whose mean probability is learnt from, tuned with the same seed on the same part of
+        the same fold (see `distillation`).
+    distilled_share : float
+        Weight of the teachers in the loss, 0-1; the labels have the rest.
+    temperature : float
+        Divides teachers' and student's log probabilities in that part of the loss.
     """
 
     init: Literal["pretrained", "random"] = "pretrained"
@@ -79,6 +86,9 @@ class Recipe:
     bn_remeasured: bool = False
     flip_average: bool = False
     image_size: int | None = None
+    teachers: tuple[str, ...] = ()
+    distilled_share: float = 0.0
+    temperature: float = 1.0
 
     @property
     def head_only(self) -> bool:
@@ -115,6 +125,12 @@ TUNED = Recipe(
     flip_average=True,
 )
 
+# Small images and few epochs, so that the largest network too is trained whole on two cores.
+SCRATCH = replace(TUNED, init="random", cut="pixels", image_size=64, epochs=30)
+# The cheapest four of the pretrained networks: a fold of all of them takes a quarter of an hour.
+MOBILENETS = ("mobilenetv1", "mobilenetv2", "mobilenetv3_small", "mobilenetv3_large")
+_TAUGHT = {"teachers": MOBILENETS, "distilled_share": 0.7, "temperature": 2.0}
+
 RECIPES: dict[str, Recipe] = {
     "original": ORIGINAL,
     "original-unit_range": replace(ORIGINAL, input_range="unit"),
@@ -149,8 +165,10 @@ RECIPES: dict[str, Recipe] = {
     "tuned-constant_rate": replace(TUNED, schedule="constant"),
     "tuned-160_pixels": replace(TUNED, image_size=160),
     "tuned-128_pixels": replace(TUNED, image_size=128),
-    # Small images and few epochs, so that the largest network too is trained whole on two cores.
-    "scratch": replace(TUNED, init="random", cut="pixels", image_size=64, epochs=30),
+    "tuned-distilled": replace(TUNED, **_TAUGHT),
+    "tuned-distilled_temperature_4": replace(TUNED, **_TAUGHT | {"temperature": 4.0}),
+    "scratch": SCRATCH,
+    "scratch-distilled": replace(SCRATCH, **_TAUGHT),
 }
 
 # They differ in how batch norm's averages are kept, not in the weights: see `average_readings`.

@@ -16,6 +16,7 @@ import tensorflow as tf
 from busi_utils import CLASSES
 from busi_utils.audit.folds import inner_split, is_grouped
 from busi_utils.study.cells import Cell, prediction_table, save_cell, start_of_record
+from busi_utils.study.distillation import taught, teachers_of
 from busi_utils.study.inputs import require_start
 from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study, duration
@@ -127,24 +128,33 @@ def prepare(study: Study, cell: Cell, report: Callable[[str], None] | None = Non
         If data or weights are missing, or the input size does not suit the networks.
     """
     study.require_images(cell)
-    setup, folds = setup_of(study, cell), study.folds(cell.cohort)
+    folds = study.folds(cell.cohort)
+    ids = inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
+    said = _taught(study, cell, ids[0])  # first: teachers and student are built from global seeds
+    setup = setup_of(study, cell)
     identity = study.config_hash(cell, setup.initial.sha256)
     tf.config.experimental.enable_op_determinism()
     network, bank = setup.network, setup.bank(study.bank_files(cell.cohort))
-    ids = inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
     labels = folds.set_index("image_id")["label"]
     parts = [_part(bank, part, labels) for part in ids]
     started = time.perf_counter()
     bank.require_for_training(parts[0].rows, report or NowAndThen(str(cell)))
     filled = time.perf_counter() - started
     checkpoint = CACHE / "checkpoints" / f"{identity}.npz"
-    trainer = Trainer(network, bank, setup.recipe, cell.seed, checkpoint)
+    trainer = Trainer(network, bank, setup.recipe, cell.seed, checkpoint, said)
     start = start_of_record(cell, setup.recipe, setup.initial, setup.size)
     return CellRun(trainer, ids, parts, labels, start | {"config_hash": identity}, filled)
 
 
 def _part(bank: Bank, image_ids: Sequence[str], labels: pd.Series) -> Part:
     return Part(bank.rows(image_ids), labels[image_ids].map(CLASSES.index).to_numpy())
+
+
+def _taught(study: Study, cell: Cell, image_ids: Sequence[str]) -> np.ndarray | None:
+    if not (teachers := teachers_of(cell)):
+        return None
+    networks = (pair for teacher in teachers for pair in trained_networks(study, [teacher]))
+    return taught(study, networks, image_ids)
 
 
 def train_cell(study: Study, cell: Cell, report: Callable[[str], None] | None = None) -> CellRun:

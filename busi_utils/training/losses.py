@@ -44,3 +44,29 @@ def mask_loss(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     total = tf.reduce_sum(target + share, axis=(1, 2))
     dice = 1 - (2 * overlap + 1) / (total + 1)  # +1: an image without lesion has loss near 0
     return tf.reduce_mean(entropy + dice)
+
+
+def distillation_loss(teachers: tf.Tensor, student: tf.Tensor, temperature: float) -> tf.Tensor:
+    """Cross-entropy of the student against its teachers, both softened (Hinton et al. 2015).
+
+    Parameters
+    ----------
+    teachers, student : tf.Tensor
+        Class probabilities, shape (batch, classes).
+    temperature : float
+        Divides log probabilities; the loss is multiplied by its square, so that the size of the
+        gradients does not depend on it.
+
+    Returns
+    -------
+    tf.Tensor
+        Shape (batch,).
+    """
+    soft = tf.nn.softmax(_logits(teachers) / temperature)
+    logits = _logits(student) / temperature
+    losses = tf.nn.softmax_cross_entropy_with_logits(labels=soft, logits=logits)
+    return temperature**2 * losses
+
+
+def _logits(p: tf.Tensor) -> tf.Tensor:
+    return tf.math.log(tf.clip_by_value(p, 1e-7, 1.0))

@@ -17,7 +17,12 @@ from busi_utils.training.averages import remeasure
 from busi_utils.training.bank import Bank
 from busi_utils.training.checkpoints import Progress, assign, load_state, save_state, values_of
 from busi_utils.training.heads import Network
-from busi_utils.training.losses import class_weights, learning_rate, mask_loss
+from busi_utils.training.losses import (
+    class_weights,
+    distillation_loss,
+    learning_rate,
+    mask_loss,
+)
 
 _PREDICT_BATCH = 64
 
@@ -45,13 +50,22 @@ class Trainer:
         Seed of shuffling, view choice and dropout.
     checkpoint : Path
         File that receives the state after every epoch.
+    taught : np.ndarray or None
+        What teachers say of the bank's images and views, probabilities (images, views, classes), if
+        the recipe has teachers.
     """
 
     def __init__(
-        self, network: Network, bank: Bank, recipe: Recipe, seed: int, checkpoint: Path
+        self,
+        network: Network,
+        bank: Bank,
+        recipe: Recipe,
+        seed: int,
+        checkpoint: Path,
+        taught: np.ndarray | None = None,
     ) -> None:
         self.network, self.bank, self.recipe, self.seed = network, bank, recipe, seed
-        self.checkpoint = checkpoint
+        self.checkpoint, self.taught = checkpoint, taught
         decay = {"weight_decay": recipe.weight_decay} if recipe.weight_decay else {}
         kind = keras.optimizers.AdamW if decay else keras.optimizers.Adam
         self.optimizer = kind(recipe.learning_rate, **decay)
@@ -62,9 +76,10 @@ class Trainer:
         x = tf.TensorSpec([None, *network.top.input.shape[1:]], tf.float32)
         y, weights = tf.TensorSpec([None], tf.int32), tf.TensorSpec([len(CLASSES)], tf.float32)
         masks = tf.TensorSpec(None, tf.float32)
+        taught_of = tf.TensorSpec([None, len(CLASSES)], tf.float32)
         # One signature for whole and last batches: the graph is traced once.
         self._step = tf.function(
-            self._train_step, input_signature=[x, y, weights, masks], autograph=False
+            self._train_step, input_signature=[x, y, weights, masks, taught_of], autograph=False
         )
         self._infer = tf.function(lambda x: self._outputs(x, False)[0], input_signature=[x])
 
@@ -73,13 +88,16 @@ class Trainer:
         return outputs if isinstance(outputs, (list, tuple)) else [outputs]
 
     def _train_step(
-        self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, masks: tf.Tensor
+        self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, masks: tf.Tensor, taught: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         smooth = self.recipe.label_smoothing
         with tf.GradientTape() as tape:
             outputs = self._outputs(x, training=True)
             target = tf.one_hot(y, len(CLASSES)) * (1 - smooth) + smooth / len(CLASSES)
             losses = keras.losses.categorical_crossentropy(target, outputs[0])
+            if share := self.recipe.distilled_share:
+                soft = distillation_loss(taught, outputs[0], self.recipe.temperature)
+                losses = (1 - share) * losses + share * soft
             loss = tf.reduce_mean(losses * tf.gather(weights, y))
             if self.recipe.mask_weight:
                 loss += self.recipe.mask_weight * mask_loss(masks, outputs[1])
@@ -160,6 +178,7 @@ class Trainer:
                 continue  # batch statistics of one image are meaningless
             rows, seen = train.rows[chosen], views[start : start + len(chosen)]
             masks = bank.mask_batch(rows, seen) if recipe.mask_weight else np.zeros(0, np.float32)
+            taught = np.zeros((0, len(CLASSES))) if self.taught is None else self.taught[rows, seen]
             step = epoch * len(batches) + number
             rate = learning_rate(recipe, step, recipe.epochs * len(batches))
             self.optimizer.learning_rate.assign(rate)
@@ -168,6 +187,7 @@ class Trainer:
                 tf.constant(train.labels[chosen], tf.int32),
                 weights,
                 tf.constant(masks),
+                tf.constant(taught, tf.float32),
             )
             self.after_step()
             losses.append(float(loss))
