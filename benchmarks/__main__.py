@@ -22,11 +22,15 @@ from busi_utils.models import MODELS
 from busi_utils.record.numbers import record_metrics, save_table
 from busi_utils.workspace import workspace_for
 
+SMALL = ["mobilenetv2", "mobilenetv2_05", "mobilenetv2_035", "mobilenetv4_small"]
+"""Networks that are also trained on smaller images."""
 BENCHES: dict[str, Callable[[], pd.DataFrame]] = {
     "statistics": bench_statistics,
     "head_training": bench_head_training,
     "fine_tuning": bench_fine_tuning,
-    "costs": lambda: model_costs(list(MODELS), size=224),
+    "costs": lambda: pd.concat(
+        [model_costs(list(MODELS), 224), *(model_costs(SMALL, size) for size in (160, 128, 64))]
+    ),
 }
 
 

@@ -42,6 +42,7 @@ _LABELS = {
     "tuned-128_pixels": "tuned, 128 px",
     "tuned-distilled": "tuned, distilled at temperature 2",
     "tuned-distilled_temperature_4": "tuned, distilled at temperature 4",
+    "tuned-distilled_efficientnetb3": "tuned, distilled from EfficientNetB3",
     "scratch": "from random weights, 64 px",
     "scratch-distilled": "from random weights, 64 px, distilled",
 }

@@ -167,6 +167,8 @@ RECIPES: dict[str, Recipe] = {
     "tuned-128_pixels": replace(TUNED, image_size=128),
     "tuned-distilled": replace(TUNED, **_TAUGHT),
     "tuned-distilled_temperature_4": replace(TUNED, **_TAUGHT | {"temperature": 4.0}),
+    # The original's proposal, for whoever has EfficientNetB3's weights.
+    "tuned-distilled_efficientnetb3": replace(TUNED, **_TAUGHT | {"teachers": ("efficientnetb3",)}),
     "scratch": SCRATCH,
     "scratch-distilled": replace(SCRATCH, **_TAUGHT),
 }

@@ -78,6 +78,11 @@ def test_costs_once_measured_are_kept(study, monkeypatch):
     assert [list(table["milliseconds"]) for table in found] == [[1.0], [1.0]]
     assert costs.costs_of(study, ["xception", "mobilenetv1"]) is anew
     assert list(costs.costs_of(study, ["mobilenetv1"])["milliseconds"]) == [2.0]
+    small = pd.DataFrame({"model": ["mobilenetv1"], "size": 64, "milliseconds": 3.0})
+    monkeypatch.setattr(costs, "model_costs", lambda models, size: small)
+    for size, expected in ((64, 3.0), (64, 3.0), (224, 2.0)):
+        found = costs.costs_of(study, ["mobilenetv1"], size)
+        assert list(found["milliseconds"]) == [expected]
 
 
 def test_rows_without_validation_images_have_no_threshold(study):

@@ -40,19 +40,20 @@ def model_costs(models: Sequence[str], size: int) -> pd.DataFrame:
     return pd.DataFrame([run_alone(_costs_of, model, size) for model in models])
 
 
-def costs_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
+def costs_of(study: Study, models: Sequence[str], size: int | None = None) -> pd.DataFrame:
     """Return parameters, operations and time per image, measured once and kept.
 
-    Times depend on the machine and on what else it does, so a table in ``report/tables`` is used as
-    it is; ``make bench`` takes it anew.
+    Times depend on the machine and on what else it does, so what stands in ``report/tables`` is
+    used as it is; ``make bench`` takes it anew. ``size`` is the study's unless one is given.
     """
-    path = study.workspace.tables / f"{COSTS_TABLE}.csv"
-    if path.exists():
-        kept = read_kept(path, ANY)
-        if set(models) <= set(kept["model"]) and (kept["size"] == study.size).all():
-            return kept[kept["model"].isin(models)].reset_index(drop=True)
-    measured = model_costs(models, study.size)
-    keep_table(path, measured)
+    path, size = study.workspace.tables / f"{COSTS_TABLE}.csv", size or study.size
+    kept = read_kept(path, ANY) if path.exists() else pd.DataFrame(columns=["model", "size"])
+    found = kept[kept["model"].isin(models) & (kept["size"] == size)]
+    if set(models) <= set(found["model"]):
+        return found.reset_index(drop=True)
+    measured = model_costs(models, size)
+    others = kept.drop(found.index)
+    keep_table(path, pd.concat([others, measured]) if len(others) else measured)
     return measured
 
 

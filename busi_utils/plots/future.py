@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from busi_utils.analysis.own_ruler import Away
 from busi_utils.plots.pictures import four_a_row
@@ -38,6 +38,41 @@ def dice_by_size(lesions: pd.DataFrame) -> Figure:
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set(xlabel="outlined lesion, share of the image", ylabel="Dice", ylim=(-0.02, 1.02))
     fig.legend(loc="outside lower center", ncols=3)
+    return fig
+
+
+def by_cost(table: pd.DataFrame) -> Figure:
+    """Draw balanced accuracy of rows against multiplications, bytes and time of one image.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Columns ``name, start, millions, megabytes, milliseconds, balanced_accuracy`` and the ends
+        of its interval; one mark a row, hollow where ``start`` is ``random``.
+    """
+    axes_of = {
+        "millions": "multiplications, millions",
+        "megabytes": "float32 weights, MB",
+        "milliseconds": "time of an image, ms",
+    }
+    fig, axes = plt.subplots(1, 3, sharey=True, figsize=(PRINT_WIDTH, 4.3))
+    for number, row in enumerate(table.itertuples()):
+        colour = PALETTE[number % len(PALETTE)]
+        style = {"color": colour, "marker": "osD^vP*"[number % 7], "ls": "", "ms": 6}
+        style |= {"mfc": "white" if row.start == "random" else colour, "label": row.name}
+        for ax, column in zip(axes, axes_of, strict=True):
+            x = getattr(row, column)
+            ends = row.balanced_accuracy_low, row.balanced_accuracy_high
+            ax.vlines(x, *ends, color=colour, lw=0.9)
+            ax.plot(x, row.balanced_accuracy, **style)
+    for ax, words in zip(axes, axes_of.values(), strict=True):
+        ax.set(xscale="log", xlabel=words)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+    axes[0].set_ylabel("balanced accuracy, out of fold")
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=2)
     return fig
 
 
