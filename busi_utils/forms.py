@@ -178,8 +178,11 @@ LESIONS = Form(
     | {"solidity": _SHARE},
     ("image_id",),
 )
+_SHARE_OR_NONE = Column("number", 0, 1, empty=True)
 LESIONS_AWAY = Form(
-    {"image_id": _TEXT, "share": _SHARE, "elongation": _SIZE, "solidity": _SHARE}, ("image_id",)
+    {"image_id": _TEXT, "share": _SHARE_OR_NONE}
+    | {"elongation": Column("number", low=0, empty=True), "solidity": _SHARE_OR_NONE},
+    ("image_id",),
 )
 PROBES = Form(
     {"probe": _TEXT, "severity": _COUNT, **_NAMED, **_P},

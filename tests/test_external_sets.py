@@ -116,7 +116,7 @@ def test_every_official_view_name_is_read(busbra):
     table.loc[len(table)] = table.iloc[0].to_dict() | {"ID": "bus_1064-r", "Case": "1064"}
     table.to_csv(busbra / "bus_data.csv", index=False)
     last = read_external("busbra", busbra).iloc[-1]
-    assert (last["image_id"], last["patient"]) == ("bus_1064-r", "1064")
+    assert (last["image_id"], last["patient"]) == ("bus_1064-r", "1 = 1064")  # a copy
     assert last["mask"] == str(busbra / "Masks" / "mask_1064-r.png")
 
 
@@ -164,9 +164,14 @@ def test_a_mask_is_whatever_is_not_black(tmp_path, colour, mode):
     assert mask.sum() == (9 if any(colour) else 0)
 
 
-def test_a_mask_of_another_size_is_refused(external_phantoms):
-    row = read_external("busuclm", external_phantoms / "busuclm").iloc[0]
-    with pytest.raises(StudyError, match=r"The mask .* pixels but its image is 9x6"):
+def test_a_mask_of_another_scale_is_scaled_and_of_other_proportions_refused(busuclm):
+    row = read_external("busuclm", busuclm).query("label == 'malignant'").iloc[0]
+    shape = read_grey(row["path"]).shape
+    mask = read_external_mask(row["mask"], shape)
+    with Image.open(row["mask"]) as image:
+        image.resize((2 * shape[1], 2 * shape[0]), Image.Resampling.NEAREST).save(row["mask"])
+    assert (read_external_mask(row["mask"], shape) == mask).all()
+    with pytest.raises(StudyError, match=r"The mask .* pixels but its image is 9x6, of other prop"):
         read_external_mask(row["mask"], (6, 9))
 
 

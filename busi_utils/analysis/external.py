@@ -34,6 +34,7 @@ _VERSION = 1  # raise when predictions change
 _BATCH = 32
 _WRITERS = {"busbra": write_busbra_phantoms, "busuclm": write_busuclm_phantoms}
 _PHANTOM_COUNTS = {"benign": 28, "malignant": 20}
+_PHANTOM_NORMALS = {"busbra": {}, "busuclm": {"normal": 24}}
 _PHANTOM_SEED = 7
 
 
@@ -90,7 +91,7 @@ def title_of_set(name: str, dataset: str) -> str:
 def _folder(name: str, dataset: str) -> str:
     if dataset == "phantom":
         folder = CACHE / "phantom" / name
-        _WRITERS[name](folder, _PHANTOM_COUNTS, seed=_PHANTOM_SEED)
+        _WRITERS[name](folder, _PHANTOM_COUNTS | _PHANTOM_NORMALS[name], seed=_PHANTOM_SEED)
         return str(folder)
     return os.environ.get(EXTERNAL_SETS[name].variable, "")
 

@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from busi_utils.analysis.drawn_masks import drawn, drawn_away, second_looks
 from busi_utils.analysis.external import ExternalData
 from busi_utils.analysis.external_measures import malignancy
+from busi_utils.analysis.lesion_boxes import BOX, lesions_at_home, lesions_away
 from busi_utils.analysis.masks import (
     Rule,
     best_margin,
@@ -34,7 +35,7 @@ from busi_utils.analysis.masks import (
     under,
     without_fold,
 )
-from busi_utils.analysis.ruler import BOX, lesions_at_home, lesions_away, ruler
+from busi_utils.analysis.ruler import ruler
 from busi_utils.stats.calibration import SMALLEST
 from busi_utils.stats.resampling import auc_gains
 from busi_utils.study.cells import Cell

@@ -22,75 +22,20 @@ from sklearn.preprocessing import StandardScaler
 
 from busi_utils.analysis.external import ExternalData
 from busi_utils.analysis.external_measures import malignancy
-from busi_utils.analysis.subgroups import largest_lesion, shapes_of
-from busi_utils.audit.external_sets import read_external, read_external_mask
-from busi_utils.audit.images import read_grey
-from busi_utils.errors import StudyError
-from busi_utils.forms import LESIONS_AWAY
-from busi_utils.kept import keep_table, read_kept
+from busi_utils.analysis.lesion_boxes import BOX, lesions_at_home, lesions_away
 from busi_utils.stats.calibration import SMALLEST
 from busi_utils.stats.ranking import WeightedRanking
 from busi_utils.stats.resampling import as_line, replicate
 from busi_utils.study.study import Study
-from busi_utils.workspace import Workspace
 
-BOX = ["share", "elongation"]
 SUSPICIOUS = 4  # BI-RADS category from which a lesion is biopsied
 _FEWEST_STEPS = 10
-
-
-def lesions_at_home(study: Study, cohort: str = "clean") -> pd.DataFrame:
-    """Return what is measured of each lesion of a cohort.
-
-    Returns
-    -------
-    pd.DataFrame
-        Columns ``image_id, label, group, share`` (box over image, (0, 1]), ``elongation`` (height
-        over width of the box), ``solidity`` (see `subgroups.lesion_shapes`).
-    """
-    folds = study.folds(cohort)[["image_id", "label", "group"]]
-    sizes = study.manifest[["image_id", "width", "height"]]
-    table = folds.merge(shapes_of(study), on="image_id").merge(sizes, on="image_id")
-    box = table["width_px"] * table["height_px"]
-    table["share"] = box / (table["width"] * table["height"])
-    table["elongation"] = table["height_px"] / table["width_px"]
-    return table[["image_id", "label", "group", *BOX, "solidity"]]
-
-
-def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
-    """Return the same of another hospital's lesions, kept in ``results/lesions_<set>.csv``.
-
-    Raises
-    ------
-    StudyError
-        If they were not kept, or of other images, and no folder was named to measure.
-    """
-    path = workspace.results / f"lesions_{data.name}.csv"
-    if path.is_file():
-        kept = read_kept(path, LESIONS_AWAY)
-        if list(kept["image_id"]) == list(data.manifest["image_id"]):
-            return kept
-    if not data.folder:
-        raise StudyError(
-            f"{path} is missing or of other images, and no images of {data.name} were named to "
-            "measure: set its variable to its folder."
-        )
-    found = read_external(data.name, data.folder).set_index("image_id")
-    rows = []
-    for name in data.manifest["image_id"]:
-        shape = read_grey(found.loc[name, "path"]).shape
-        mask = read_external_mask(found.loc[name, "mask"], shape)
-        width, height, _, solidity = largest_lesion(mask)
-        rows.append((name, width * height / mask.size, height / width, solidity))
-    table = pd.DataFrame(rows, columns=list(LESIONS_AWAY.columns))
-    keep_table(path, table, float_format="%.6f")
-    return table
 
 
 def ruler(home: pd.DataFrame, away: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the ruler's logits at home (out of fold, groups together) and away (fitted at home).
 
-    See `lesions_at_home` and `lesions_away` for the tables.
+    See `lesion_boxes` for the tables.
     """
     model = make_pipeline(StandardScaler(), LogisticRegression())
     x, y = np.log(home[BOX].to_numpy()), home["label"] == "malignant"
@@ -118,7 +63,7 @@ class BesideReaders:
     home : dict
         AUC of the ruler and of the outline's solidity at home, where the ruler is fitted.
     lesions : tuple of pd.DataFrame
-        See `lesions_at_home` and `lesions_away`.
+        See `lesion_boxes`: at home, and those away whose outline fits their image.
     """
 
     table: pd.DataFrame
@@ -136,14 +81,20 @@ def beside_the_readers(
     seed: int,
     n_replicates: int,
 ) -> BesideReaders:
-    """Set networks beside the ruler and the readers; see `scores_away` for ``networks``."""
+    """Set networks beside the ruler and the readers, on lesions whose outline fits their image.
+
+    See `scores_away` for ``networks``; their rows are those of the manifest.
+    """
     home, away = lesions_at_home(study), lesions_away(data, study.workspace)
+    known = data.manifest["image_id"].isin(away["image_id"][away["share"].notna()]).to_numpy()
+    away, images = away[away["share"].notna()].reset_index(drop=True), data.manifest[known]
     here, there = ruler(home, away)
     sick = home["label"] == "malignant"
-    malignant = (data.manifest["label"] == "malignant").to_numpy()
-    point = readers_point(malignant, data.manifest["birads"])
-    scores = scores_away(away, there, data.manifest["birads"], networks)
-    patients = data.manifest["patient"].to_numpy()
+    malignant = (images["label"] == "malignant").to_numpy()
+    point = readers_point(malignant, images["birads"])
+    known_networks = {name: p[known] for name, p in networks.items()}
+    scores = scores_away(away, there, images["birads"], known_networks)
+    patients = images["patient"].to_numpy()
     return BesideReaders(
         score_table(malignant, scores, patients, point, seed, n_replicates),
         malignant,
@@ -165,7 +116,7 @@ def scores_away(
     Parameters
     ----------
     away : pd.DataFrame
-        See `lesions_away`.
+        See `lesion_boxes.lesions_away`.
     logits : np.ndarray
         Of the `ruler`, (n,).
     birads : pd.Series

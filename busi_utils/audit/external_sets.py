@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from busi_utils.audit.external_layouts import read_listing
-from busi_utils.audit.images import pixel_sha256, read_grey, read_mask
+from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.errors import StudyError
 from busi_utils.workspace import folder_from
 
@@ -64,10 +65,11 @@ def read_external(name: str, folder: str | Path = "") -> pd.DataFrame:
     -------
     pd.DataFrame
         ``image_id``; ``label`` (normal, benign or malignant; a class may be absent); ``patient``,
-        within whom images depend on each other; ``path`` and ``mask`` (absolute; ``mask`` is empty
+        within whom images depend on each other: patients that share an image, pixel for pixel, are
+        one, whose names stand joined by ``=``; ``path`` and ``mask`` (absolute; ``mask`` is empty
         where the set has none); ``sha256`` of the grey pixels; ``birads``, ``histology``,
         ``device`` (empty where the set does not tell); ``annotated``, bool, False where the set
-        does not tell; ``excluded_because``, empty for an image to be used.
+        does not tell; ``excluded_because``, empty for an image to be used: copies are not.
 
     Raises
     ------
@@ -84,11 +86,36 @@ def read_external(name: str, folder: str | Path = "") -> pd.DataFrame:
     with ThreadPoolExecutor() as pool:
         identities = list(pool.map(lambda file: pixel_sha256(read_grey(file)), listing["path"]))
     absent = {column: value for column, value in _UNKNOWN.items() if column not in listing}
-    return listing.assign(sha256=identities, **absent)[list(COLUMNS)].reset_index(drop=True)
+    return _joined(listing.assign(sha256=identities, **absent))[list(COLUMNS)]
+
+
+def _joined(listing: pd.DataFrame) -> pd.DataFrame:
+    """Make patients who share an image one, and use of equal images the first.
+
+    Where copies disagree in their label none is used: nobody knows which is right.
+    """
+    found = listing.reset_index(drop=True)
+    names = {patient: {patient} for patient in found["patient"]}
+    for sharing in found.groupby("sha256")["patient"].unique():
+        one = set().union(*(names[patient] for patient in sharing))
+        names |= dict.fromkeys(one, one)
+    found["patient"] = found["patient"].map({k: " = ".join(sorted(v)) for k, v in names.items()})
+    unused = found["excluded_because"] == ""
+    for _, copies in found[unused].groupby("sha256", sort=False):
+        if copies["label"].nunique() > 1:
+            found.loc[copies.index, "excluded_because"] = "copies with different labels"
+        else:
+            found.loc[copies.index[1:], "excluded_because"] = (
+                f"copy of {copies['image_id'].iloc[0]}"
+            )
+    return found
 
 
 def read_external_mask(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
-    """Return where a mask is not black, whatever the colour.
+    """Return where a mask is not black, whatever the colour, at the size of its image.
+
+    A mask of another scale is brought to the image's (nearest neighbour) where the proportions
+    agree; otherwise nobody knows where it belongs.
 
     Parameters
     ----------
@@ -105,11 +132,26 @@ def read_external_mask(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
     Raises
     ------
     StudyError
-        If the mask cannot be read or its size is not that of the image.
+        If the mask cannot be read or its proportions are not those of the image.
     """
-    read_mask([path], shape)  # for its checks: as luminance, a dark colour would pass for black
+    size = read_grey(path).shape  # for its checks: as luminance, a dark colour would pass for black
+    if not same_proportions(size, shape):
+        raise StudyError(
+            f"The mask {path} is {size[1]}x{size[0]} pixels but its image is "
+            f"{shape[1]}x{shape[0]}, of other proportions: replace the one that is not original."
+        )
     with Image.open(path) as image:
-        return np.asarray(image.convert("RGB")).any(axis=2)
+        marked = np.asarray(image.convert("RGB")).any(axis=2)
+    return cv2.resize(
+        marked.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT
+    ).astype(bool)
+
+
+def same_proportions(size: tuple[int, int], shape: tuple[int, int]) -> bool:
+    """Whether two sizes differ in scale only, to half a pixel of the smaller one."""
+    small, large = sorted((size, shape))
+    ratio = max(large) / max(small)
+    return all(abs(b / ratio - a) <= 0.5 for a, b in zip(small, large, strict=True))
 
 
 def _read_busbra(folder: Path) -> pd.DataFrame:
@@ -131,18 +173,24 @@ def _read_busbra(folder: Path) -> pd.DataFrame:
 
 
 def _read_busuclm(folder: Path) -> pd.DataFrame:
-    """One row per frame; the first four letters of its name stand for the patient."""
+    """One row per frame; the first four letters of its name stand for the patient.
+
+    Doppler frames carry colour that no network here has seen, combined ones show two views in one
+    picture: INFO.csv tells both, and neither is used.
+    """
     listing = read_listing(
         folder,
         "INFO.csv",
         {"image_id": "Image", "label": "Label", "patient": "Image"},
         image="images/{}.png",
         mask="masks/{}.png",
-        flags={"doppler": "Doppler", "annotated": "Marks"},
+        flags={"doppler": "Doppler", "combined": "Combined", "annotated": "Marks"},
         separator=";",
     )
-    reasons = listing["doppler"].map({True: "Doppler frame", False: ""})
-    return listing.assign(patient=listing["patient"].str[:4], excluded_because=reasons)
+    listing["excluded_because"] = np.select(
+        [listing["doppler"], listing["combined"]], ["Doppler frame", "combined frame"], ""
+    )
+    return listing.assign(patient=listing["patient"].str[:4])
 
 
 EXTERNAL_SETS = {
