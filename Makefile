@@ -126,7 +126,8 @@ exercises: $(BASE) ## Make the students' lessons from the masters in notebooks/l
 
 site: $(BASE) ## Build the lab book in build/site/: notebooks and lessons as pages (needs npm)
 	@test -x build/lab-env/bin/sphinx-build || { $(PY) -m venv build/lab-env && \
-	  build/lab-env/bin/pip install -qq --disable-pip-version-check -r labbook/requirements.txt; } || $(UNFINISHED)
+	  build/lab-env/bin/pip install -qq --disable-pip-version-check -r labbook/requirements.txt; } || \
+	  { echo "The lab book's packages could not be installed: check the package registry, then run make site again." >&2; exit 1; }
 	@build/lab-env/bin/python labbook/build.py build/site
 
 check-site: site ## Open each of its pages in headless Chromium: links, errors, accessibility

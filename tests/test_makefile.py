@@ -68,6 +68,13 @@ def test_help_lists_every_task():
     assert sorted(listed) == sorted(phony) == sorted(TASKS.split())
 
 
+@pytest.mark.parametrize("task", TASKS.split())
+def test_the_lines_of_every_task_are_lines_of_a_shell(task):
+    for line in commands(task, "DATA=x").replace("\\\n", " ").splitlines():
+        read = subprocess.run(["sh", "-n"], input=line, capture_output=True, text=True)
+        assert read.returncode == 0, (line, read.stderr)
+
+
 def test_options_reach_the_command(arguments_of):
     given = arguments_of("report", "WEIGHTS=w", "SET=seeds=[0, 1] n=3", "ONLY=02")
     assert {"--weights w", "--set seeds=[0, 1] n=3", "--only 02", "--parameters "} <= set(given)
