@@ -43,7 +43,7 @@ REPLAY := build/replay
 PLACES = --data "$$DATA" --weights "$$WEIGHTS" --workspace "$$WORKSPACE"
 CHOICES = --parameters "$${PARAMETERS:-$$DATASET}" --set "$$SET" --only "$$ONLY" --timeout "$$TIMEOUT"
 
-.PHONY: help setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site page check-page clean
+.PHONY: help setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site release page check-page clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -133,6 +133,9 @@ site: $(BASE) ## Build the lab book in build/site/: notebooks and lessons as pag
 check-site: site ## Open each of its pages in headless Chromium: links, errors, accessibility
 	@npm install --silent --no-audit --no-fund --prefix build/npm puppeteer-core@24.43.1 axe-core@4.14.1
 	@node labbook/check.mjs build/site "$${CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" build/npm
+
+release: $(TRAIN) ## Train the released network on all images, DATA=<BUSI>: release/
+	@$(QUIET) $(PY) -m busi_report release --data "$$DATA" --weights "$$WEIGHTS"
 
 page: $(BASE) ## Build the released network as one web page, build/page/busi-predict.html (needs npm)
 	@$(QUIET) $(PY) -m busi_report page

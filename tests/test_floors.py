@@ -14,6 +14,7 @@ ABOVE_ONE_ANOTHER = [
     "busi_utils.analysis",
     "busi_utils.record",
     "busi_utils.plots",
+    "busi_utils.deploy",
     "busi_utils.notebook",
     "busi_lessons",
     "busi_report",

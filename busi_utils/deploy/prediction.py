@@ -1,0 +1,222 @@
+"""Ask the released network about files, without TensorFlow: what the command and the page do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from busi_utils.audit.images import FORMATS
+from busi_utils.errors import StudyError
+from busi_utils.kept import read_bytes, read_json
+from busi_utils.workspace import REPOSITORY
+
+RELEASE = REPOSITORY / "release"
+NETWORK = "mobilenetv2_fp16.onnx"
+_RESTORE = "restore it from the repository."
+_DICOM = slice(128, 132)
+_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error)
+"""What Pillow raises where the bytes of a file do not mean what its header says."""
+RULES: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "data" / "frame_rules.json").read_text(encoding="utf-8")
+)
+"""What makes a file no B-mode frame, and the sentences that say so; the page has the same."""
+
+
+def read_frame(path: str | Path) -> np.ndarray:
+    """Return a file's grey frame, or stop with the sentence of the rule that it breaks.
+
+    Size and depth are judged by the header, before anything is decoded.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (height, width), uint8.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing, no image, damaged, too large or small, of more than 8 bits, or does
+        not look like B-mode.
+    """
+    path = Path(path)
+    start = _start(path)
+    if not start:
+        _refuse(path, "empty")
+    if start[_DICOM] == b"DICM":
+        _refuse(path, "dicom")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the rule is stricter
+            with Image.open(path, formats=FORMATS) as image:
+                _judge_header(path, image)
+                pixels = _decoded(image)
+    except UnidentifiedImageError:
+        _refuse(path, "no_image")
+    except Image.DecompressionBombError:  # before the header can be asked
+        most = _millions(2 * Image.MAX_IMAGE_PIXELS)
+        _refuse(path, "huge", millions=f"over {most}", limit=_millions(RULES["max_pixels"]))
+    except _DAMAGE as error:
+        _refuse(path, "damaged", reason=str(error).strip() or type(error).__name__)
+    grey = np.array(pixels.convert("L"))
+    _judge_pixels(path, pixels, grey)
+    return grey
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_DICOM.stop)
+    except (OSError, ValueError) as error:  # also a name that no file can have
+        reason = getattr(error, "strerror", "") or error
+        raise StudyError(f"{path} cannot be read ({reason}): name an image file.") from error
+
+
+def _refuse(path: Path, rule: str, **values: object) -> None:
+    raise StudyError(RULES["sentences"][rule].format(file=path, **values))
+
+
+def _millions(pixels: int) -> str:
+    return f"{pixels / 1e6:.0f}"
+
+
+def _judge_header(path: Path, image: Image.Image) -> None:
+    pixels, most, least = image.width * image.height, RULES["max_pixels"], RULES["min_side"]
+    if pixels > most:
+        _refuse(path, "huge", millions=_millions(pixels), limit=_millions(most))
+    if min(image.size) < least:
+        _refuse(path, "small", width=image.width, height=image.height, limit=least)
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        _refuse(path, "frames", frames=frames)
+    if image.mode[:1] in "IF" or any("16" in str(tile.args) for tile in image.tile):
+        _refuse(path, "deep", mode=image.mode)
+
+
+def _decoded(image: Image.Image) -> Image.Image:
+    """Return the whole image in mode L or RGB, as a camera's "turn me" wants it, without alpha."""
+    image = ImageOps.exif_transpose(image)
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _judge_pixels(path: Path, image: Image.Image, grey: np.ndarray) -> None:
+    if image.mode == "RGB":
+        colours = np.asarray(image)
+        spread = colours.max(axis=2) - colours.min(axis=2)
+        if (spread > RULES["coloured"]).mean() > RULES["photograph"]:
+            _refuse(path, "photograph")
+        saturated = (spread > RULES["saturated"]).astype(np.uint8)
+        if cv2.erode(saturated, np.ones((3, 3), np.uint8)).mean() > RULES["flow"]:
+            _refuse(path, "doppler")
+    if grey.std() < RULES["flat"]:
+        _refuse(path, "uniform")
+    extreme = (grey < RULES["dark_below"]) | (grey >= RULES["bright_from"])
+    if extreme.mean() > RULES["extreme"]:
+        _refuse(path, "mask")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says of a frame.
+
+    Attributes
+    ----------
+    probabilities : np.ndarray
+        Calibrated, (3,), in the order of the classes.
+    mask : np.ndarray
+        (size, size), 0-1: the share of lesion seen at each place of the letterboxed frame.
+    """
+
+    probabilities: np.ndarray
+    mask: np.ndarray
+
+    def over(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the mask over a frame of this (height, width), float32."""
+        size = len(self.mask)
+        scale = size / max(shape)
+        height, width = (max(1, round(side * scale)) for side in shape)
+        top, left = (size - height) // 2, (size - width) // 2
+        cut = self.mask[top : top + height, left : left + width]
+        return cv2.resize(cut, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+class Release:
+    """The released network in ONNX Runtime.
+
+    Parameters
+    ----------
+    threads : int
+        Threads of the runtime; 0 leaves the choice to it.
+    folder : Path
+        Holds ``release.json`` and the network.
+
+    Raises
+    ------
+    StudyError
+        If a file is missing or is not the one that was released.
+    """
+
+    def __init__(self, threads: int = 0, folder: Path = RELEASE) -> None:
+        keys = ("classes", "refer_below", "size", "files")
+        self.facts = read_json(folder / "release.json", _RESTORE, keys)
+        self._network = read_bytes(folder / NETWORK, _RESTORE)
+        listed = self.facts["files"].get(NETWORK, {}).get("sha256")
+        if hashlib.sha256(self._network).hexdigest() != listed:
+            raise StudyError(f"{folder / NETWORK} is not the file that was released: {_RESTORE}")
+        self._threads = threads
+
+    @cached_property
+    def _session(self) -> Any:
+        return session(self._network, self._threads)
+
+    def ask(self, grey: np.ndarray) -> Answer:
+        """Return what the network says of a frame, uint8 (height, width).
+
+        Raises
+        ------
+        StudyError
+            If it gives no number.
+        """
+        found = self._session.run(["probabilities", "mask"], {"image": grey})
+        if not all(np.isfinite(part).all() for part in found):
+            raise StudyError("The network gave no number for this image: report it with the file.")
+        return Answer(*found)
+
+    def verdict(self, answer: Answer) -> dict[str, Any]:
+        """Return label, probabilities by class, confidence and whether the image is referred."""
+        p = answer.probabilities.astype(float)
+        best = int(p.argmax())
+        return {
+            "label": self.facts["classes"][best],
+            "probabilities": dict(zip(self.facts["classes"], p.round(6).tolist(), strict=True)),
+            "confidence": round(float(p[best]), 6),
+            "referred": bool(p[best] < self.facts["refer_below"]),
+            "lesion_share": round(float((answer.mask > 0.5).mean()), 6),
+        }
+
+
+def session(network: bytes, threads: int = 0) -> Any:
+    """Return a session of ONNX Runtime on the processor.
+
+    Parameters
+    ----------
+    network : bytes
+        An ONNX file.
+    threads : int
+        0: one for each core.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])

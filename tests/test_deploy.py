@@ -1,0 +1,126 @@
+"""The released network, its graph and the command that asks it."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from test_page import odd_files
+
+from busi_phantom.render import render_phantoms
+from busi_utils import CLASSES
+from busi_utils.audit.images import letterbox
+from busi_utils.deploy.command import main
+from busi_utils.deploy.prediction import NETWORK, RELEASE, RULES, Release, read_frame, session
+from busi_utils.errors import StudyError
+
+RNG = np.random.default_rng(11)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    for k, phantom in enumerate(render_phantoms(CLASSES, seed=3)):
+        Image.fromarray(phantom.image).save(folder / f"{k}.png")
+    return folder
+
+
+def told(capsys, *arguments):
+    """Exit code, JSON or text, and errors of one call."""
+    code = main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if "--json" in arguments else out, err
+
+
+def test_the_released_file_is_the_listed_one_and_another_is_refused(tmp_path):
+    facts = json.loads((RELEASE / "release.json").read_text())
+    assert facts["files"][NETWORK]["bytes"] == (RELEASE / NETWORK).stat().st_size < 4.8e6
+    assert facts["labels_changed"] == 0
+    Release()
+    (tmp_path / "release.json").write_text(json.dumps(facts))
+    (tmp_path / NETWORK).write_bytes((RELEASE / NETWORK).read_bytes()[:-1] + b"\0")
+    with pytest.raises(StudyError, match="not the file that was released"):
+        Release(folder=tmp_path)
+
+
+def test_the_command_answers_a_folder_a_pattern_and_files_alike(frames, capsys):
+    code, all_of, _ = told(capsys, frames, "--json")
+    assert code == 0
+    assert len(all_of["images"]) == len(CLASSES)
+    for one in all_of["images"]:
+        assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert one["label"] == max(one["probabilities"], key=one["probabilities"].get)
+        assert one["referred"] == (one["confidence"] < all_of["network"]["refer_below"])
+    assert told(capsys, frames / "*.png", "--json")[1] == all_of
+    code, text, err = told(capsys, frames / "0.png")
+    assert "0.png" in text
+    assert "not a medical device" in err
+
+
+def test_the_answer_is_that_of_the_image_and_its_mirror_image(frames):
+    release, grey = Release(threads=1), read_frame(frames / "2.png")
+    square = letterbox(grey, release.facts["size"])
+    p = release.ask(grey).probabilities
+    q = release.ask(square).probabilities
+    np.testing.assert_allclose(q, p, atol=0.02)  # the graph's letterbox, within a grey level
+    np.testing.assert_allclose(release.ask(square[:, ::-1].copy()).probabilities, q, atol=1e-5)
+
+
+def test_odd_files_get_a_sentence_and_the_others_their_answer(frames, tmp_path, capsys):
+    for name, data in odd_files().items():
+        (tmp_path / name).write_bytes(data)
+    good = frames / "1.png"
+    files = sorted(path for path in tmp_path.iterdir())
+    code, found, _ = told(capsys, good, *files, "--json")
+    assert code == 1
+    assert "label" in found["images"][0]
+    ends = tuple(sentence.rsplit(": ", 1)[1] for sentence in RULES["sentences"].values())
+    for one in found["images"][1:]:
+        assert one["refused"].endswith(ends), one
+    assert told(capsys, tmp_path / "none.png")[0] == 1
+    assert told(capsys, tmp_path / "*.gif")[0] == 2
+
+
+def test_the_explanation_is_a_picture_twice_as_wide(frames, tmp_path, capsys):
+    target = tmp_path / "out.png"
+    assert told(capsys, frames / "2.png", "--explain", target)[0] == 0
+    height, width = read_frame(frames / "2.png").shape
+    assert cv2.imread(str(target)).shape == (height, 2 * width, 3)
+    assert told(capsys, frames, "--explain", target)[0] == 2
+    assert told(capsys, frames / "2.png", "--explain", tmp_path / "out.jpg")[0] == 2
+
+
+@pytest.mark.slow
+def test_the_graphs_letterbox_is_opencvs_within_a_grey_level():
+    from busi_utils.deploy.graph import letterbox_graph
+
+    graph = session(letterbox_graph(64).SerializeToString())
+    for shape in [(64, 64), (40, 90), (300, 211), (33, 500), (1000, 700), (10, 12)]:
+        image = RNG.integers(0, 256, shape, np.uint8)
+        found = graph.run(None, {"image": image})[0][0, ..., 0]
+        assert np.abs(found - letterbox(image, 64)).max() <= 1, shape
+
+
+@pytest.mark.slow
+def test_what_is_exported_is_the_tempered_mean_over_both_directions():
+    import keras
+
+    from busi_utils.deploy.graph import deployed, to_onnx, weights_as_fp16
+    from busi_utils.stats.calibration import apply_temperature
+
+    keras.utils.set_random_seed(2)
+    x = image = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(64, 5, strides=2, padding="same", activation="relu")(x)
+    share = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="mask_share")(x)
+    x = keras.layers.Flatten()(keras.layers.Multiply()([x, share]))
+    full = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+    grey = RNG.uniform(0, 255, (4, 32, 32, 1)).astype(np.float32)
+    ready = np.repeat(grey / 127.5 - 1, 3, axis=3)
+    mean = (full(ready).numpy() + full(ready[:, :, ::-1]).numpy()) / 2
+    expected = apply_temperature(mean.astype(float), 1.7)
+    exported = to_onnx(deployed(full, (1 / 127.5, -1.0), 1.7))
+    for model, off in ((exported, 1e-5), (weights_as_fp16(exported), 2e-3)):
+        found = session(model.SerializeToString()).run(None, {"grey": grey})
+        p = next(part for part in found if part.shape == (4, 3))
+        np.testing.assert_allclose(p, expected, atol=off)
