@@ -32,6 +32,7 @@ PY := $(VENV)/bin/python
 # Reading the study needs no TensorFlow: whoever reads waits a minute, whoever trains a few.
 BASE := $(VENV)/.base
 TRAIN := $(VENV)/.train
+DEPLOY := $(VENV)/.deploy
 MAY_TRAIN = $(strip $(DATA)$(value BUSI_DATA)$(filter-out busi,$(PARAMETERS) $(DATASET)))
 ENVIRONMENT = $(if $(MAY_TRAIN),$(TRAIN),$(BASE))
 # Text is UTF-8, whatever the locale says.
@@ -43,7 +44,7 @@ REPLAY := build/replay
 PLACES = --data "$$DATA" --weights "$$WEIGHTS" --workspace "$$WORKSPACE"
 CHOICES = --parameters "$${PARAMETERS:-$$DATASET}" --set "$$SET" --only "$$ONLY" --timeout "$$TIMEOUT"
 
-.PHONY: help setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site release page check-page clean
+.PHONY: help setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download lab exercises site check-site deployment latency release page check-page clean
 
 help: ## List the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +63,9 @@ $(BASE): requirements.lock pyproject.toml
 
 $(TRAIN): $(BASE)
 	@sh install.sh train && touch $@
+
+$(DEPLOY): $(TRAIN)
+	@sh install.sh deploy && touch $@
 
 report: $(ENVIRONMENT) ## Run the notebooks and build report.html and report.pdf
 	@$(QUIET) $(PY) -m busi_report report $(PLACES) $(CHOICES)
@@ -109,7 +113,7 @@ format: $(TRAIN) ## Format the code and the notebooks
 
 lock: ## Renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-	  --extra train --upgrade pyproject.toml -o requirements.lock
+	  --extra train --extra deploy --upgrade pyproject.toml -o requirements.lock
 
 audit: $(BASE) ## Audit any folder of images: DATA=<folder> (CLASSES="0=benign 1=malignant")
 	@$(PY) -m busi_report audit --data "$$DATA" --workspace "$$WORKSPACE" --classes $$CLASSES
@@ -134,8 +138,14 @@ check-site: site ## Open each of its pages in headless Chromium: links, errors, 
 	@npm install --silent --no-audit --no-fund --prefix build/npm puppeteer-core@24.43.1 axe-core@4.14.1
 	@node labbook/check.mjs build/site "$${CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" build/npm
 
-release: $(TRAIN) ## Train the released network on all images, DATA=<BUSI>: release/
-	@$(QUIET) $(PY) -m busi_report release --data "$$DATA" --weights "$$WEIGHTS"
+deployment: $(DEPLOY) ## Bytes and answers of the networks in every format, DATA=<BUSI>: results/deployment/
+	@$(QUIET) $(PY) -m busi_report deployment $(PLACES)
+
+latency: $(DEPLOY) ## Time them on this machine, which should do nothing else: three minutes
+	@$(QUIET) $(PY) -m busi_report latency
+
+release: $(DEPLOY) ## Train the released network on all images, DATA=<BUSI>: release/
+	@$(QUIET) $(PY) -m busi_report release $(PLACES)
 
 page: $(BASE) ## Build the released network as one web page, build/page/busi-predict.html (needs npm)
 	@$(QUIET) $(PY) -m busi_report page

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs into .venv what reading the study needs (sh install.sh base), or training too
-# (sh install.sh train); `make` calls it. What is there stays: an interrupted run is resumed.
+# (sh install.sh train), or exporting networks (sh install.sh deploy); `make` calls it. What is
+# there stays: an interrupted run is resumed.
 set -u
 suitable='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 ours=.venv/bin/python
@@ -47,6 +48,9 @@ fi
 if [ "$1" = train ]; then
   echo "Adding TensorFlow and what else training and tests need (2 GB more, a few minutes)"
   install --editable '.[train]'
+elif [ "$1" = deploy ]; then
+  echo "Adding what exporting networks needs (100 MB more)"
+  install --editable '.[train,deploy]'
 else
   echo "Installing what reading the study needs (1 GB, a minute or two)"
   install setuptools

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from busi_report.deployment import deployment_commands
 from busi_report.options import cell_options, place_options, run_options
 from busi_utils.errors import StudyError, require_tensorflow
 
@@ -152,17 +153,6 @@ def _download(arguments: argparse.Namespace) -> None:
     print(f"BUSI is in {folder}: run 'make report DATA={folder}'.")
 
 
-def _release(arguments: argparse.Namespace) -> None:
-    from busi_utils.audit.datasets import sources_of
-    from busi_utils.deploy.release import build_release
-    from busi_utils.study.study import Study
-    from busi_utils.workspace import workspace_for
-
-    require_tensorflow()
-    sources = sources_of("busi", arguments.data)
-    build_release(Study("busi", workspace_for("busi"), sources, arguments.weights))
-
-
 def _page(arguments: argparse.Namespace) -> None:
     from busi_report.page import build_page
 
@@ -202,10 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     download = commands.add_parser("download", help="fetch BUSI from its official source")
     download.add_argument("folder", help="where to put it")
     download.set_defaults(call=_download)
-    release = commands.add_parser("release", help="train the released network on all images")
-    release.add_argument("--data", default="", help="BUSI folder")
-    release.add_argument("--weights", default="", help="folder of ImageNet weights")
-    release.set_defaults(call=_release)
+    deployment_commands(commands)
     page = commands.add_parser("page", help="build the page of the released network (needs npm)")
     page.add_argument("--check", action="store_true", help="compare it with Python in Chromium")
     page.add_argument("--data", default="", help="with --check: BUSI folder, else phantoms")

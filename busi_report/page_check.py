@@ -84,7 +84,6 @@ def compared(built: Path, data: str = "") -> pd.DataFrame:
         image or gives another answer than Python.
     """
     from busi_utils.deploy.prediction import Release, read_frame
-
     from busi_utils.study.cells import processor
 
     release = Release(threads=1)

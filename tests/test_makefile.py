@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not in
 TASKS = """
 setup audit report demo notebooks outputs doctor test bench study pretrain lint format lock download
 lab
-exercises site check-site release page check-page clean help
+exercises site check-site deployment latency release page check-page clean help
 """
 
 

@@ -1,1 +1,1 @@
-"""The released network: its training on all images, its file, and the command that asks it."""
+"""The released network: its training on all images, its files, the command, and what they cost."""

@@ -1,4 +1,4 @@
-"""Files of a deployed network: the whole way from an image of any size in one ONNX graph."""
+"""Files of a deployed network: ONNX and LiteRT, in single and half precision and in 8 bits."""
 
 from __future__ import annotations
 
@@ -10,93 +10,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-_OPSET = 18
-_TIE = 1 / 1024
-"""OpenCV rounds halves up and counts in fixed point; this keeps a tie from falling to either side
-with the last digit of a float."""
+from busi_utils.deploy.letterbox import OPSET
+
 _SMALLEST = 5e-7  # as stats.calibration.SMALLEST, which a network's graph cannot ask
-_SIDE = """
-  n_{k} = Gather<axis=0>(sides, at_{k})
-  fitted_{k} = Gather<axis=0>(fitted, at_{k})
-  step_{k} = Gather<axis=0>(steps, at_{k})
-  top_{k} = Gather<axis=0>(before, at_{k})
-  last_{k} = Sub(n_{k}, one)
-  along_{k} = Range(zero, n_{k}, one)
-  pixel_{k} = Unsqueeze(along_{k}, axis_0)
-  row_{k} = Sub(places, top_{k})
-  begin_{k} = Mul(row_{k}, step_{k})
-  end_{k} = Add(begin_{k}, step_{k})
-  next_{k} = Add(pixel_{k}, one)
-  low_{k} = Max(pixel_{k}, begin_{k})
-  high_{k} = Min(next_{k}, end_{k})
-  gap_{k} = Sub(high_{k}, low_{k})
-  overlap_{k} = Relu(gap_{k})
-  area_{k} = Div(overlap_{k}, step_{k})
-  middle_{k} = Add(row_{k}, half)
-  wide_{k} = Mul(middle_{k}, step_{k})
-  free_{k} = Sub(wide_{k}, half)
-  centre_{k} = Clip(free_{k}, zero, last_{k})
-  off_{k} = Sub(pixel_{k}, centre_{k})
-  away_{k} = Abs(off_{k})
-  near_{k} = Sub(one, away_{k})
-  linear_{k} = Relu(near_{k})
-  either_{k} = Where(shrinks, area_{k}, linear_{k})
-  from_{k} = GreaterOrEqual(row_{k}, zero)
-  until_{k} = Less(row_{k}, fitted_{k})
-  inside_{k} = And(from_{k}, until_{k})
-  weights_{k} = Where(inside_{k}, either_{k}, zero)
-"""
-_LETTERBOX = """
-<ir_version: 10, opset_import: ["" : {opset}]>
-letterbox (uint8[height, width] image) => (float[1, {size}, {size}, 1] grey)
-<int64 at_0 = {{0}}, int64 at_1 = {{1}}, int64[1] axis_0 = {{0}},
- int64[4] form = {{1, {size}, {size}, 1}},
- double size_exact = {{{size}.0}}, double one_exact = {{1.0}}, double two_exact = {{2.0}},
- float zero = {{0.0}}, float half = {{0.5}}, float one = {{1.0}}, float size = {{{size}.0}},
- float rounding = {{{rounding}}}>
-{{
-  whole = Shape(image)
-  sides_exact = Cast<to=11>(whole)
-  longest = ReduceMax<keepdims=0>(sides_exact)
-  scale = Div(size_exact, longest)
-  scaled = Mul(sides_exact, scale)
-  rounded = Round(scaled)
-  fitted_exact = Max(rounded, one_exact)
-  steps_exact = Div(sides_exact, fitted_exact)
-  rest = Sub(size_exact, fitted_exact)
-  halves = Div(rest, two_exact)
-  before_exact = Floor(halves)
-  sides = Cast<to=1>(sides_exact)
-  fitted = Cast<to=1>(fitted_exact)
-  steps = Cast<to=1>(steps_exact)
-  before = Cast<to=1>(before_exact)
-  shrinks = Greater(longest, size_exact)
-  line = Range(zero, size, one)
-  axis_1 = Constant<value_ints = [1]>()
-  places = Unsqueeze(line, axis_1)
-{rows}{columns}
-  values = Cast<to=1>(image)
-  short = MatMul(weights_0, values)
-  across = Transpose<perm=[1, 0]>(weights_1)
-  square = MatMul(short, across)
-  raised = Add(square, rounding)
-  levels = Floor(raised)
-  grey = Reshape(levels, form)
-}}
-"""
-_ANSWER = """
-<ir_version: 10, opset_import: ["" : {opset}]>
-answer (float[1, 3] both, float[1, {cells}, {cells}, 1] share)
- => (float[3] probabilities, float[{size}, {size}] mask)
-<int64[1] three = {{3}}, int64[4] plane = {{1, 1, {cells}, {cells}}},
- int64[4] large = {{1, 1, {size}, {size}}}, int64[2] rows = {{{size}, {size}}}>
-{{
-  probabilities = Reshape(both, three)
-  small = Reshape(share, plane)
-  enlarged = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(small, , , large)
-  mask = Reshape(enlarged, rows)
-}}
-"""
+_LAYERS = ("Conv", "Gemm", "MatMul")
+_SMALL = 1024  # weights of a layer
 
 
 def deployed(
@@ -145,62 +63,28 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "model.onnx"
         taken = [keras.InputSpec("float32", model.input.shape, name="grey")]
-        model.export(
-            path, format="onnx", verbose=False, input_signature=taken, opset_version=_OPSET
-        )
+        model.export(path, format="onnx", verbose=False, input_signature=taken, opset_version=OPSET)
         graph = onnx.load(path)
     for number, node in enumerate(graph.graph.node):
         node.name = node.name or f"node_{number}"
     return graph
 
 
-def letterbox_graph(size: int) -> onnx.ModelProto:
-    """Return `audit.images.letterbox` as a graph: uint8 (height, width) to (1, size, size, 1)."""
-    rows, columns = _SIDE.format(k=0), _SIDE.format(k=1)
-    rounding = 0.5 + _TIE
-    text = _LETTERBOX.format(opset=_OPSET, size=size, rounding=rounding, rows=rows, columns=columns)
-    return onnx.parser.parse_model(text)
+def weights_as_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model whose weights are stored in half precision and computed in single.
 
-
-def from_any_image(core: onnx.ModelProto, size: int) -> onnx.ModelProto:
-    """Put the letterbox before a deployed network and its answer's form behind it.
-
-    Returns
-    -------
-    onnx.ModelProto
-        ``image`` uint8 (height, width) to ``probabilities`` (3,) and ``mask`` (size, size), 0-1.
-    """
-    core.ir_version = 10
-    outputs = {len(o.type.tensor_type.shape.dim): o.name for o in core.graph.output}
-    cells = size // 16
-    whole = onnx.compose.merge_models(
-        letterbox_graph(size),
-        onnx.compose.add_prefix(core, "network/"),
-        io_map=[("grey", f"network/{core.graph.input[0].name}")],
-    )
-    answer = onnx.parser.parse_model(_ANSWER.format(opset=_OPSET, size=size, cells=cells))
-    links = [(f"network/{outputs[2]}", "both"), (f"network/{outputs[4]}", "share")]
-    whole = onnx.compose.merge_models(whole, answer, io_map=links)
-    onnx.checker.check_model(whole)
-    return whole
-
-
-def weights_as_fp16(model: onnx.ModelProto, smallest: int = 1024) -> onnx.ModelProto:
-    """Return a model whose large weights are stored in half precision and computed in single.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-    smallest : int
-        Elements from which a weight is stored so.
+    Offsets and the first, small layers stay exact: batch norm is folded into them, and half
+    precision there moved probabilities sixteen times as far, to save 6 kB.
     """
     kept = onnx.ModelProto()
     kept.CopyFrom(model)
     graph, casts = kept.graph, []
+    used = {name for node in graph.node if node.op_type in _LAYERS for name in node.input[1:2]}
     for weight in graph.initializer:
-        if weight.data_type != onnx.TensorProto.FLOAT or np.prod(weight.dims) < smallest:
-            continue
         name = weight.name
+        exact = name not in used or np.prod(weight.dims) < _SMALL
+        if exact or weight.data_type != onnx.TensorProto.FLOAT:
+            continue
         halves = numpy_helper.to_array(weight).astype(np.float16)
         weight.CopyFrom(numpy_helper.from_array(halves, f"{name}_fp16"))
         casts.append(onnx.helper.make_node("Cast", [f"{name}_fp16"], [name], f"{name}_cast", to=1))
@@ -208,3 +92,109 @@ def weights_as_fp16(model: onnx.ModelProto, smallest: int = 1024) -> onnx.ModelP
     del graph.node[:]
     graph.node.extend(nodes)
     return kept
+
+
+def shortened(model: onnx.ModelProto) -> bytes:
+    """Return a model as a file with numbers for inner names, a twentieth of an int8 file else."""
+    short = onnx.ModelProto()
+    short.CopyFrom(model)
+    graph = short.graph
+    names = {value.name: value.name for value in [*graph.input, *graph.output]} | {"": ""}
+    del graph.value_info[:]
+    for weight in graph.initializer:
+        weight.name = names.setdefault(weight.name, f"w{len(names)}")
+    for number, node in enumerate(graph.node):
+        node.name, node.doc_string = f"n{number}", ""
+        for place in (node.input, node.output):
+            place[:] = [names.setdefault(name, f"t{len(names)}") for name in place]
+    onnx.checker.check_model(short)
+    return short.SerializeToString()
+
+
+def as_int8(core: onnx.ModelProto, examples: np.ndarray, convolutions_kept: int) -> onnx.ModelProto:
+    """Quantise the convolutions of a deployed network: u8 activations, s8 weights per channel.
+
+    Parameters
+    ----------
+    core : onnx.ModelProto
+        Of `to_onnx`.
+    examples : np.ndarray
+        (n, size, size, 1) float32, training images from which ranges are taken.
+    convolutions_kept : int
+        So many convolutions, from the first, stay in single precision.
+    """
+    from onnxruntime import quantization as q
+
+    names = [node.name for node in core.graph.node if node.op_type == "Conv"]
+    kept = names[:convolutions_kept]
+    if len(set(names)) != len(names):
+        raise ValueError("Convolutions without names of their own would all be quantised.")
+
+    class Reader(q.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left = iter(examples)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            one = next(self.left, None)
+            return None if one is None else {core.graph.input[0].name: one[None]}
+
+    with tempfile.TemporaryDirectory() as place:
+        source, target = Path(place) / "fp32.onnx", Path(place) / "int8.onnx"
+        onnx.save(core, source)
+        q.quantize_static(
+            source,
+            target,
+            Reader(),
+            per_channel=True,
+            activation_type=q.QuantType.QUInt8,
+            weight_type=q.QuantType.QInt8,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=kept,
+        )
+        return onnx.load(target)
+
+
+def to_litert(model: keras.Model, examples: np.ndarray | None = None) -> tuple[bytes, ...]:
+    """Return LiteRT files of a deployed network for one image.
+
+    They are fp32, fp16, int8 weights and, with examples, int8 weights and activations. In and
+    output stay float32: (1, size, size, 1), 0-255.
+    """
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((1, *model.input.shape[1:]), tf.float32, name="grey")
+    call = tf.function(lambda grey: model(grey, training=False), input_signature=[spec])
+    concrete = call.get_concrete_function()
+
+    def convert(**options: object) -> bytes:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], call)
+        for name, value in options.items():
+            setattr(converter, name, value)
+        return converter.convert()
+
+    small = [tf.lite.Optimize.DEFAULT]
+    fp16 = tf.lite.TargetSpec(supported_types=[tf.float16])
+    files = [
+        convert(),
+        convert(optimizations=small, target_spec=fp16),
+        convert(optimizations=small),
+    ]
+    if examples is not None:
+        one_by_one = lambda: ([one[None]] for one in examples)  # noqa: E731
+        files.append(convert(optimizations=small, representative_dataset=one_by_one))
+    return tuple(map(_without_names, files))
+
+
+def _without_names(file: bytes) -> bytes:
+    """Return a LiteRT file whose inner tensors have no names; nobody asks for them."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(file, 0)
+    for graph in model.subgraphs:
+        known = {*graph.inputs, *graph.outputs}
+        for number, tensor in enumerate(graph.tensors):
+            tensor.name = tensor.name if number in known else b""
+    builder = flatbuffers.Builder(len(file))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())

@@ -1,129 +1,153 @@
-"""``make release``: the released network's file, its facts and its card."""
+"""``make release``: train the released network, write its files, their hashes and its card."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import onnx
 
 from busi_utils import CLASSES
-from busi_utils.deploy.graph import deployed, from_any_image, to_onnx, weights_as_fp16
-from busi_utils.deploy.prediction import NETWORK, RELEASE, session
+from busi_utils.deploy import formats, tables
+from busi_utils.deploy.graph import shortened
+from busi_utils.deploy.letterbox import from_any_image
+from busi_utils.deploy.prediction import NETWORK, RELEASE
+from busi_utils.deploy.runtimes import runtime_of
 from busi_utils.deploy.training import RELEASED, released_network
+from busi_utils.errors import StudyError
+from busi_utils.kept import read_kept
 from busi_utils.record.numbers import read_metrics
-from busi_utils.record.templates import fill
-from busi_utils.stats.calibration import apply_temperature, fit_temperature
-from busi_utils.stats.metrics import encode
-from busi_utils.study.predictions import PROBABILITIES, read_prediction_file
+from busi_utils.record.templates import environment
+from busi_utils.stats.calibration import apply_temperature, fit_temperature, risk_coverage
+from busi_utils.stats.metrics import MALIGNANT, encode
+from busi_utils.study.cells import grid
+from busi_utils.study.predictions import (
+    PROBABILITIES,
+    OutOfFold,
+    available_seeds,
+    out_of_fold,
+    predictions_folder,
+    read_prediction_file,
+)
 from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
-from busi_utils.training.inference import prepared
-from busi_utils.workspace import atomic_path, write_json, write_text
+from busi_utils.workspace import (
+    REPOSITORY,
+    Workspace,
+    atomic_path,
+    write_json,
+    write_text,
+)
 
 REFERRED = 0.2
-"""Share of inner validation images whose confidence lies below the released threshold."""
-_SIGNED = (1 / 127.5, -1.0)
-_CARD = """\
-# The released network
+"""Share of the inner validation images whose confidence lies below the released threshold."""
+LARGEST = 10_000_000  # bytes of the files in ``release/`` together
+BESIDE = REPOSITORY / "build" / "release"
+"""Receives what would make ``release/`` too large."""
+_CARD = Path(__file__).parents[1] / "data" / "release_card.md"
+_ROW = (RELEASED.dataset, RELEASED.cohort, RELEASED.model, RELEASED.recipe)
 
-Research only, not a medical device. MobileNetV2 as this study tunes it, trained once on all \
-{{ images }} images of `clean` (BUSI) with the settings that validation chose; no image is left to \
-test this one network.
 
-**What to expect** is therefore the cross-validated result of networks trained alike, on images \
-that they had not seen: accuracy {{ baseline.tuned | ci("accuracy") }}, balanced accuracy \
-{{ baseline.tuned | ci("balanced_accuracy") }}, recall of malignant images \
-{{ baseline.tuned | ci("recall_malignant") }}.
+def calibration(workspace: Workspace) -> dict[str, Any]:
+    """Return temperature and referral threshold, from inner validation images of all folds.
 
-**Elsewhere it is worse.** On {{ errors.external.title }}, another hospital, such networks tell \
-malignant from benign with an AUC of {{ errors.external.one.auc | decimal }} (at home \
-{{ errors.external.home.auc | decimal }}) and find {{ errors.external.one.sensitivity | pct }} \
-of the malignant lesions (at home {{ errors.external.home.sensitivity | pct }}). The report says \
-which lesions are missed most: the smallest.
+    The networks that answered them were trained like the released one, on fewer images; no test
+    image takes part.
 
-**In**: `image`, uint8 (height, width), one B-mode frame in grey, of any size; letterbox and \
-mirror image are part of the graph. **Out**: `probabilities`, float32 (3,), in the order \
-{{ classes | join(", ") }}, divided by a temperature of {{ temperature | decimal(2) }} that inner \
-validation chose; `mask`, float32 (224, 224), 0-1, where the network sees the lesion in the \
-square. Below a confidence of {{ refer_below | pct }} the command says *I'd refer this*: so low \
-were {{ share | pct }} of the inner validation images.
+    Returns
+    -------
+    dict
+        ``temperature``, ``refer_below``, and what the threshold means for these images.
+    """
+    seeds = available_seeds(predictions_folder(workspace, *_ROW))
+    cells = grid(*(name if k == 0 else [name] for k, name in enumerate(_ROW)), seeds)
+    found = [read_prediction_file(cell.validation(workspace)) for cell in cells]
+    y = np.concatenate([encode(table["label"].to_numpy()) for table in found])
+    p = np.concatenate([table[PROBABILITIES].to_numpy(float) for table in found])
+    temperature = fit_temperature(y, p)
+    curve = risk_coverage(y, apply_temperature(p, temperature))
+    answered = curve[curve["coverage"] >= 1 - REFERRED].iloc[0]
+    return {
+        "temperature": round(temperature, 6),
+        "refer_below": round(float(answered["confidence"]), 3),
+        "referred_share": REFERRED,
+        "error_answered": round(float(answered["risk"]), 4),
+        "error_all": round(float(curve["risk"].iloc[-1]), 4),
+        "validation_answers": len(y),
+    }
 
-**File**: `mobilenetv2_fp16.onnx`, {{ (bytes / 1e6) | decimal(2) }} MB, weights stored in half \
-precision and computed in single. On its own {{ images }} images its probabilities differ from \
-Keras by at most {{ largest | decimal(4) }}; labels changed: {{ changed }}. SHA-256 in \
-`release.json`, which `busi-predict` and the page compare.
 
-**Not for**: Doppler, elastography, video, other organs, the axilla; any decision about a patient.
-
-Weights began from Keras' ImageNet weights (Apache-2.0); BUSI: Al-Dhabyani et al. 2020, \
-doi 10.1016/j.dib.2019.104863.
-"""
+def smallest_lesions(study: Study) -> dict[str, float]:
+    """Return how many of the smallest quarter of malignant lesions are found, out of fold."""
+    found: OutOfFold = out_of_fold(study.workspace, *_ROW)
+    share = found.images["image_id"].map(study.manifest.set_index("image_id")["lesion_fraction"])
+    malignant = found.y == MALIGNANT
+    limit = np.quantile(share[malignant], 0.25)
+    small = malignant & (share <= limit).to_numpy()
+    return {"n": int(small.sum()), "largest": limit, "found": float(found.right[:, small].mean())}
 
 
 def build_release(study: Study) -> None:
     """Train the network, or read the one kept, and write what stands in ``release/``.
 
-    Parameters
-    ----------
-    study : Study
-        With BUSI's images and ImageNet weights.
-
     Raises
     ------
     StudyError
-        If images, weights, or predictions for temperature and threshold are missing.
+        If images, weights or the table of `formats.tried_int8` are missing, or the files have more
+        than 10 MB together.
     """
-    temperature, refer_below = calibration_of(study)
-    setup, network = setup_of(study, RELEASED), released_network(study)
-    model = deployed(network.full, _SIGNED, temperature)
-    whole = from_any_image(weights_as_fp16(to_onnx(model)), setup.size)
-    file = whole.SerializeToString()
-    with atomic_path(RELEASE / NETWORK) as temporary:
-        temporary.write_bytes(file)
-    files = study.bank_files(RELEASED.cohort).set_index("image_id")
-    files = files.loc[study.folds(RELEASED.cohort)["image_id"]].reset_index()
-    pixels = prepared(files, setup.recipe, setup.size)
-    keras_p = _in_batches(model, pixels)
-    graph = session(file)
-    onnx_p = np.stack([graph.run(["probabilities"], {"image": one})[0] for one in pixels])
-    facts: dict[str, Any] = {
-        "name": f"{RELEASED.model} {RELEASED.recipe}, seed {RELEASED.seed}, all of clean",
+    tried = read_kept(
+        tables.folder(study.workspace) / "int8.csv", tables.FORMS["int8"], "run make deployment."
+    )
+    kept, calibrated = formats.chosen_kept(tried), calibration(study.workspace)
+    network, setup = released_network(study), setup_of(study, RELEASED)
+    images = list(study.folds(RELEASED.cohort)["image_id"])
+    examples = formats.squares(study, RELEASED, formats.spread(images, formats.EXAMPLES))
+    model = formats.deployed(network, setup.input_range, calibrated["temperature"])
+    exported = formats.export(network, model, examples, kept).files
+    files = {
+        NETWORK: _whole(exported["onnx_fp16"], setup.size),
+        "mobilenetv2_int8.onnx": _whole(exported["onnx_int8"], setup.size),
+        "mobilenetv2_int8_weights.tflite": exported["litert_int8_weights"],
+    }
+    if sum(map(len, files.values())) > LARGEST:
+        raise StudyError("The released files have more than 10 MB together: leave a format out.")
+    beside = {"mobilenetv2_fp16.tflite": exported["litert_fp16"]}
+    for folder, part in ((RELEASE, files), (BESIDE, beside)):
+        for name, data in part.items():
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(data)
+    facts = {
+        "name": "MobileNetV2 of the study, tuned, trained on all of clean",
         "classes": list(CLASSES),
         "size": setup.size,
-        "images": len(pixels),
-        "temperature": round(temperature, 4),
-        "refer_below": round(refer_below, 4),
-        "weights_sha256": setup.initial.sha256,
-        "largest_difference": round(float(np.abs(keras_p - onnx_p).max()), 6),
-        "labels_changed": int((keras_p.argmax(1) != onnx_p.argmax(1)).sum()),
-        "files": {NETWORK: {"sha256": hashlib.sha256(file).hexdigest(), "bytes": len(file)}},
+        "trained_on": len(images),
+        "int8_convolutions_kept": kept,
+        "files": {name: _told(data) for name, data in files.items()},
+        "built_beside": {name: _told(data) for name, data in beside.items()},
+        **calibrated,
     }
+    seen = formats.squares(study, RELEASED, images)
+    p = model.predict(seen, verbose=0)["p"]
+    for name in ("onnx_fp16", "onnx_int8", "litert_int8_weights"):
+        q = formats.one_by_one(runtime_of(name, exported[name]), seen)
+        facts |= {name: formats.changes(p, q)}
     write_json(RELEASE / "release.json", facts)
     write_card(study, facts)
 
 
+def _told(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _whole(core: bytes, size: int) -> bytes:
+    return shortened(from_any_image(onnx.load_from_string(core), size))
+
+
 def write_card(study: Study, facts: dict[str, Any]) -> None:
-    """Write ``release/README.md`` from the facts of a release and the numbers of the study."""
-    values = read_metrics(study.workspace) | facts
-    values |= {"share": REFERRED, "bytes": facts["files"][NETWORK]["bytes"]}
-    values |= {"largest": facts["largest_difference"], "changed": facts["labels_changed"]}
-    write_text(RELEASE / "README.md", fill(_CARD, values, "The card of the release") + "\n")
-
-
-def calibration_of(study: Study) -> tuple[float, float]:
-    """Return temperature and referral threshold, from inner validation images alone."""
-    folder = RELEASED.validation(study.workspace).parent
-    tables = [read_prediction_file(path) for path in sorted(folder.glob("seed*_fold?.csv"))]
-    told = pd.concat(tables)
-    y, p = encode(told["label"].to_numpy()), told[list(PROBABILITIES)].to_numpy()
-    temperature = fit_temperature(y, p)
-    confidence = apply_temperature(p, temperature).max(axis=1)
-    return temperature, float(np.quantile(confidence, REFERRED))
-
-
-def _in_batches(model: Any, pixels: np.ndarray, size: int = 32) -> np.ndarray:
-    parts = range(0, len(pixels), size)
-    grey = pixels[..., None].astype(np.float32)
-    return np.concatenate([np.asarray(model(grey[k : k + size])["p"]) for k in parts])
+    """Write ``release/README.md`` from its template, the metrics and what was released."""
+    values = read_metrics(study.workspace) | {"release": facts, "small": smallest_lesions(study)}
+    text = environment().from_string(_CARD.read_text(encoding="utf-8")).render(values)
+    write_text(RELEASE / "README.md", text.replace("\u00a0", " ").strip() + "\n")
