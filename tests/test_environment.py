@@ -33,8 +33,9 @@ def project():
 @pytest.fixture(scope="module")
 def direct(project):
     groups = project["optional-dependencies"]
-    assert list(groups) == ["train"]
-    return {normal(item) for item in [*project["dependencies"], *groups["train"]]}
+    assert list(groups) == ["train", "deploy"]
+    extra = [item for group in groups.values() for item in group]
+    return {normal(re.split("[<>=]", item)[0]) for item in [*project["dependencies"], *extra]}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_the_conda_environment_names_every_dependency_and_no_other(direct, conda
     from_pip = [item for item in pip if not item.startswith("-")]
     assert conda["name"] == "busi"
     assert "--editable ." in pip
-    named = [normal(item) for item in [*plain, *from_pip]]
+    named = [normal(re.split("[<>=]", item)[0]) for item in [*plain, *from_pip]]
     assert len(named) == len(set(named))
     assert set(named) - BUILD_ONLY == direct
 
