@@ -184,6 +184,7 @@ LESIONS_AWAY = Form(
     | {"elongation": Column("number", low=0, empty=True), "solidity": _SHARE_OR_NONE},
     ("image_id",),
 )
+WITHIN = Form({"image_id": _TEXT, "within": _SHARE, "from_home": _SHARE}, ("image_id",))
 PROBES = Form(
     {"probe": _TEXT, "severity": _COUNT, **_NAMED, **_P},
     ("probe", "severity", "image_id"),

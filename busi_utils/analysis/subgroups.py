@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
 from busi_utils.forms import LESIONS
 from busi_utils.kept import keep_table, read_kept
+from busi_utils.stats.metrics import MALIGNANT
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 from busi_utils.study.predictions import OutOfFold
 from busi_utils.study.study import Study
@@ -107,7 +109,8 @@ def subgroup_tables(
     """Return performance by subgroup, averaged over seeds, and how the subgroups differ.
 
     Attributes: burnt-in marks; number, area (share of the image) and shape of lesions, among images
-    with a lesion; image size. Area and size are cut at their thirds.
+    with a lesion; image size. Area is cut at the quartiles of the malignant lesions, so that each
+    part holds a quarter of them; size at its thirds.
 
     ``accuracy`` follows the class mix of a subgroup. ``balanced_accuracy`` does not: it averages
     the recalls of those classes of which every subgroup of the attribute has at least `FEWEST`
@@ -175,11 +178,12 @@ def _attributes(
         )
     pixels = images["width"] * images["height"] / 1e6
     several = images["n_masks"].gt(1)
+    malignant = found.y == MALIGNANT
     return {
         EVERY: _named(pd.Series(False, index=images.index), [EVERY]),
         "burnt-in marks": _named(images["annotated"], ["none", "present"]),
         "lesions": _named(several.where(lesion), ["one", "several"]),
-        "lesion area": _thirds(100 * images["lesion_fraction"].where(lesion), "%"),
+        "lesion area": quarters(100 * images["lesion_fraction"].where(lesion), malignant, "%"),
         "lesion shape": _named(taller.where(lesion), ["wider than tall", "taller than wide"]),
         "image size": _thirds(pixels, "Mpx"),
     }
@@ -192,12 +196,22 @@ def _named(codes: pd.Series, names: list[str]) -> pd.Series:
     return named.astype(pd.CategoricalDtype(held, ordered=True))
 
 
+def quarters(values: pd.Series, of: np.ndarray, unit: str) -> pd.Series:
+    """Cut at the quartiles of those named by ``of``; equal values stay together."""
+    return _cut(values, values[of].quantile([0.25, 0.5, 0.75]), unit)
+
+
 def _thirds(values: pd.Series, unit: str) -> pd.Series:
     """Cut at the thirds of what is not missing; equal values stay together."""
-    low, high = values.quantile([1 / 3, 2 / 3])
-    names = [f"≤ {low:.2g} {unit}", f"{low:.2g}–{high:.2g} {unit}", f"> {high:.2g} {unit}"]
-    third = (values > low).astype(float) + (values > high)
-    return _named(third.where(values.notna()), names)
+    return _cut(values, values.quantile([1 / 3, 2 / 3]), unit)
+
+
+def _cut(values: pd.Series, bounds: pd.Series, unit: str) -> pd.Series:
+    ends = [f"{bound:.2g}" for bound in bounds]
+    between = [f"{low}–{high} {unit}" for low, high in pairwise(ends)]
+    names = [f"≤ {ends[0]} {unit}", *between, f"> {ends[-1]} {unit}"]
+    part = sum((values > bound).astype(float) for bound in bounds)
+    return _named(part.where(values.notna()), names)
 
 
 def _rates(

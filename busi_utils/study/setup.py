@@ -21,7 +21,7 @@ from busi_utils.study.study import Study
 from busi_utils.training.bank import Bank
 from busi_utils.training.heads import Network, build_network
 from busi_utils.training.hidden_lesions import changed
-from busi_utils.training.inference import outputs, wanted_range
+from busi_utils.training.inference import outputs, prepared, wanted_range
 from busi_utils.training.weights import InitialWeights, load_backbone
 
 _STRIDE = 32  # of every network in the registry
@@ -125,6 +125,13 @@ def frozen_features(study: Study, model: str, image_ids: Sequence[str]) -> np.nd
     rows = bank.rows(image_ids)
     bank.require(rows, [0])
     return bank.batch(rows, np.zeros(len(rows), int))
+
+
+def features_of_files(study: Study, model: str, files: pd.DataFrame) -> np.ndarray:
+    """Return what `frozen_features` returns for images outside the study, in rows of ``path``."""
+    setup = _as_frozen(study, model)
+    pixels = np.asarray(prepared(files, setup.recipe, setup.size))
+    return outputs(setup.network.trunk, pixels, setup.input_range)
 
 
 def changed_features(
