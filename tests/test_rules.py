@@ -29,10 +29,11 @@ from busi_utils.record import numbers, rules, templates
         (rules.more_data(True, 0), "confirmed"),
         (rules.more_data(False, 2), "partly confirmed"),
         (rules.more_data(False, 0), "refuted"),
-        (rules.superior(0, 0), "unverifiable"),  # never compared from pretrained weights
-        (rules.superior(3, 0), "refuted"),
-        (rules.superior(3, 1), "partly confirmed"),
-        (rules.superior(3, 3), "confirmed"),
+        (rules.superior(0, 0, 0), "unverifiable"),  # never compared from pretrained weights
+        (rules.superior(3, 0, 3), "refuted"),
+        (rules.superior(3, 0, 2), "unverifiable"),  # not shown is not refuted
+        (rules.superior(3, 1, 2), "partly confirmed"),
+        (rules.superior(3, 3, 0), "confirmed"),
         (rules.file_size({"h5": 9.8, "keras": 3.9}, 3.4), "confirmed"),
         (rules.file_size({"h5": 9.8, "keras": 9.9}, 3.4), "refuted"),
         (rules.least(18, {"x": 81, "b3": 52}), "confirmed"),
@@ -51,8 +52,10 @@ from busi_utils.record import numbers, rules, templates
         (rules.heavily([2.6], 5), "partly confirmed"),
         (rules.heavily([2.6, 5.0], 5), "confirmed"),
         (rules.heavily([], 5), "refuted"),
-        (rules.needed(0), "refuted"),
-        (rules.needed(1), "confirmed"),
+        (rules.needed(9, 0, 9), "refuted"),
+        (rules.needed(9, 0, 8), "unverifiable"),
+        (rules.needed(0, 0, 0), "unverifiable"),
+        (rules.needed(9, 1, 8), "confirmed"),
         (rules.is_above(0.1, 0.0), "confirmed"),
         (rules.is_above(0.0, 0.0), "refuted"),
     ],
