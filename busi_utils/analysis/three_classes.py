@@ -1,6 +1,6 @@
 """A third hospital, whose images show normal tissue too: the whole task, three classes, away.
 
-Stated before its images were read: the frames that `external_sets` leaves out; the class of highest
+Stated before any network was asked: the frames that `external_sets` leaves out; the class of highest
 probability, no threshold; intervals over patients; every variant is shown and none chosen.
 """
 
