@@ -55,7 +55,7 @@ def _error(answer: Callable, rng: np.random.Generator) -> None:
         y, p = population(rng, prior, 3000)
         found = numbers(ask(answer, y, p), (), "the calibration error")
         right = ece(y, p)
-        if close(found, right, 1e-3):
+        if close(found, right):
             continue
         if close(found, abs(p.mean() - y.mean()), 1e-6) or close(found, p.mean() - y.mean()):
             raise Wrong(
@@ -66,7 +66,7 @@ def _error(answer: Callable, rng: np.random.Generator) -> None:
             raise Wrong("every bin counts alike; weight each by how many cases it holds.")
         if found < 0:
             raise Wrong("an error of calibration is a distance and cannot be negative.")
-        raise Wrong(f"it gives {found:.4f} where ten bins of equal width give {right:.4f}.")
+        raise Wrong(f"it gives {found:.5f} where ten bins of equal width give {right:.5f}.")
 
 
 def _prior(answer: Callable, rng: np.random.Generator) -> None:
@@ -114,8 +114,12 @@ def _benefit(answer: Callable, rng: np.random.Generator) -> None:
             continue
         if close(found, true - false):
             raise Wrong("true and false alarms count alike; a false one weighs t / (1 - t).")
+        if close(found, true - threshold * false):
+            raise Wrong("a false alarm weighs t / (1 - t), the odds of the threshold, not t.")
         if close(found, true - false / odds):
             raise Wrong("the weight is turned over: at a low threshold false alarms weigh little.")
+        if close(found, len(y) * benefit(y, p, threshold)):
+            raise Wrong("alarms were counted; divide both counts by all cases, n.")
         if close(found, acted[y == 1].mean() - odds * acted[y == 0].mean()):
             raise Wrong("shares within the classes were taken; divide by all cases, n.")
         raise Wrong(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from busi_lessons import LESSONS
 from busi_lessons.masters import solution_of
+from busi_lessons.own_lines import asks_the_checker
 from busi_utils.errors import StudyError
 
 MIME = "application/vnd.busi-lessons+json"
 _WORDS = {"right": "Right.", "wrong": "Wrong:", "not tried": "Not tried:"}
-_OF_THE_CHECKER = {"busi_lessons", "solution", "solution_of", "EXERCISES", "import_module"}
-_GIVEN = {"scores", "KINDS"}  # of the lessons' modules: shown to students, free to use
 
 
 class Wrong(Exception):
@@ -180,8 +178,10 @@ def ask(answer: Callable, *arguments: Any) -> Any:
     """Call a student's function on copies of the arguments; every failure becomes a sentence."""
     try:
         value = answer(*copy.deepcopy(arguments))
+        if isinstance(value, Iterator):  # a generator runs the student's lines only now
+            value = list(value)
     except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        said = f"{type(error).__name__}: {error}".rstrip(": .")
         raise Wrong(f"your function stopped with {said}.") from error
     if value is None or value is Ellipsis:
         raise NotTried
@@ -191,7 +191,10 @@ def ask(answer: Callable, *arguments: Any) -> Any:
 def numbers(value: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
     """Return an answer as finite floats of a shape, or say in which way it is none."""
     try:
-        array = np.asarray(value, dtype=float)
+        array = np.asarray(value)
+        if array.dtype.kind in "US":
+            raise Wrong(f"{what} should be numbers, not text.")
+        array = array.astype(float)
     except (TypeError, ValueError):
         raise Wrong(f"{what} should be numbers, not {type(value).__name__}.") from None
     if array.shape != shape:
@@ -208,7 +211,7 @@ def close(a: Any, b: Any, within: float = 1e-6) -> bool:
 
 
 def _untried(name: str, exercise: Exercise) -> str:
-    return f"`{name}` returns nothing yet. Write it so that it {exercise.task}, and return that."
+    return f"`{name}` returns None so far. Write it so that it {exercise.task}, and return that."
 
 
 def _refuse_what_is_no_answer(name: str, exercise: Exercise, answer: Any) -> None:
@@ -219,24 +222,5 @@ def _refuse_what_is_no_answer(name: str, exercise: Exercise, answer: Any) -> Non
             f"hand over the function itself, check({name!r}, {name}), "
             f"not {type(answer).__name__} {str(answer)[:30]!r}."
         )
-    while hasattr(answer, "func"):  # a partial function
-        answer = answer.func
-    known = getattr(answer, "__globals__", {})
-    named = _names(getattr(answer, "__code__", None))
-    of_lessons = {name for name in named if _is_of_a_lesson(known.get(name))} - _GIVEN
-    if _is_of_a_lesson(answer) or of_lessons or named & _OF_THE_CHECKER:
+    if asks_the_checker(answer):
         raise Wrong("this asks the checker for its own answer; write the lines yourself.")
-
-
-def _is_of_a_lesson(thing: Any) -> bool:
-    module = str(getattr(thing, "__module__", ""))
-    return module.startswith("busi_lessons.") and module != "busi_lessons.material"
-
-
-def _names(code: CodeType | None) -> set[str]:
-    """Return every name that a function's code mentions, inner functions included."""
-    if not isinstance(code, CodeType):
-        return set()
-    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
-    named = {part for name in code.co_names for part in name.split(".")}
-    return named.union(*(_names(part) for part in inner))

@@ -77,13 +77,26 @@ def _judged(own: np.ndarray, theirs: np.ndarray, truth: np.ndarray, why: dict[st
     width = [np.diff(a, axis=1).mean() for a in (own, theirs)]
     shift = (own.mean(axis=1) - theirs.mean(axis=1)).mean() / width[1]
     seen = f"over {len(truth)} draws it holds the truth in {covers[0]:.0%}"
-    if width[0] == 0:
-        raise Wrong("the interval has no width: return a low and a high limit.")
+    if width[0] < 1e-9:
+        raise Wrong(
+            "the interval has no width: every draw gives one mean. Draw with replacement, and "
+            "average each draw by itself."
+        )
+    middles = np.column_stack([own.mean(axis=1), theirs.mean(axis=1)])
+    if np.isin(own, [0, 1]).all():
+        raise Wrong("limits of 0 and 1 say nothing: take the quantiles of the means of the draws.")
+    if np.ptp(middles[:, 0]) < 1e-9 or abs(np.corrcoef(middles.T)[0, 1]) < 0.5:
+        raise Wrong("the interval does not move with the data: compute it from what you are given.")
     if abs(shift) > 0.2:
         raise Wrong(f"{seen}, and lies beside it. {why['place']}")
     ratio = width[0] / width[1]
+    for level, least, most in ((90, 0.81, 0.867), (99, 1.23, 1.37)):
+        if least < ratio < most:
+            raise Wrong(f"{seen}: that is an interval of {level} %. Take the middle 95 %.")
     if ratio > 1.15:
         raise Wrong(f"{seen}, but is {ratio:.1f} times as wide as it should be. {why['wide']}")
+    if 0.72 < ratio < 0.81 and "twice" in why:
+        raise Wrong(f"{seen}, not 95 %. {why['twice']}")
     if 0.47 < ratio < 0.545:
         raise Wrong(f"{seen}: that is one standard error each way. Take the middle 95 %.")
     if ratio < 0.87 or covers[0] < covers[1] - 0.02 - 2 / len(truth):
@@ -97,7 +110,7 @@ def _by_image(answer: Callable, rng: np.random.Generator) -> None:
 
     why = {
         "place": "It should surround the share of ones.",
-        "wide": "The spread of single images is not the spread of their mean.",
+        "wide": "The spread of single images is not that of a mean; draw as many as there are.",
         "narrow": "Draw as many images as there are, with replacement, again and again.",
     }
     _judged(*_try(answer, studies, rng), why)
@@ -112,6 +125,7 @@ def _in_groups(answer: Callable, rng: np.random.Generator) -> None:
         "place": "A group that is drawn brings all its images: the accuracy is over images.",
         "wide": "Draw as many groups as there are, no fewer.",
         "narrow": "Copies are right or wrong together: draw groups, not images.",
+        "twice": "A group that is drawn twice counts twice; a test of membership forgets that.",
     }
     _judged(*_try(answer, studies, rng), why)
 
@@ -127,6 +141,7 @@ def _paired(answer: Callable, rng: np.random.Generator) -> None:
         "place": "The difference asked for is a less b, over images.",
         "wide": "Both models saw the same images: draw once, and use the draw for both.",
         "narrow": "Copies are right or wrong together: draw groups, not images.",
+        "twice": "A group that is drawn twice counts twice; a test of membership forgets that.",
     }
     _judged(*_try(answer, studies, rng), why)
 
@@ -154,6 +169,12 @@ def _mean_of_groups(right, group, rng):
     return _middle(_resampled(sums / sizes, rng))
 
 
+def _drawn_once(right, group, rng):
+    names = np.unique(group)
+    drawn = (rng.choice(names, len(names)) for _ in range(REPLICATES))
+    return _middle([right[np.isin(group, some)].mean() for some in drawn])
+
+
 def _drawn_apart(a, b, group, rng):
     low_a, high_a = by_group(a, group, rng)
     low_b, high_b = by_group(b, group, rng)
@@ -171,6 +192,10 @@ EXERCISES = {
         wrong={
             "spread of images": (_two_deviations, "spread of single images"),
             "one standard error": (_one_error, "one standard error"),
+            "five per cent each side": (
+                lambda right, rng: _middle(_resampled(right, rng), 0.9),
+                "an interval of 90 %",
+            ),
         },
     ),
     "group_interval": Exercise(
@@ -181,6 +206,7 @@ EXERCISES = {
         right="It holds the truth about as often as it says, copies or not.",
         wrong={
             "draw images": (lambda r, g, rng: _middle(_resampled(r, rng)), "draw groups, not"),
+            "drawn twice, counted once": (_drawn_once, "counts twice"),
             "mean of group accuracies": (_mean_of_groups, "brings all its images"),
         },
     ),

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, StratifiedKFold
+from sklearn.model_selection import GroupShuffleSplit, KFold, StratifiedKFold
 
 from busi_lessons.exercises import Exercise, Wrong, ask, close, numbers
 from busi_lessons.material import phantoms, squares
@@ -31,7 +31,12 @@ def _exposed(answer: Callable, rng: np.random.Generator) -> None:
             raise Wrong("you counted every image with a twin; one in the same fold does no harm.")
         if close(found, np.mean([len(set(fold[scan == s])) > 1 for s in np.unique(scan)])):
             raise Wrong("you counted scans; the test counts images.")
-        if close(found, 100 * right) or close(found, 60 * right):
+        with_twin = (np.bincount(scan)[scan] > 1).mean()
+        if close(found, right / with_twin):
+            raise Wrong("you divided by the images with a twin; the share is of all images.")
+        if close(found, 1 - right):
+            raise Wrong("these are the images that are NOT exposed.")
+        if found > 1:
             raise Wrong("a share lies between 0 and 1: divide by the number of images.")
         raise Wrong(f"on hidden case {case + 1} it gives {found:.3f} instead of {right:.3f}.")
 
@@ -61,6 +66,11 @@ def _honest(answer: Callable, rng: np.random.Generator) -> None:
     parts = _pairs_of_arrays(ask(answer, rng.normal(size=(150, 4)), y, scan), 150)
     if len(parts) != 5:
         raise Wrong(f"five folds were asked for, not {len(parts)}.")
+    if all(len(test) > len(train) for train, test in parts):
+        raise Wrong("the test part is the larger one: return (train, test), in this order.")
+    scans = np.arange(len(set(scan)))
+    if np.array_equal(np.unique(np.concatenate([test for _, test in parts])), scans):
+        raise Wrong("these are positions of scans; return the positions of their images.")
     for train, test in parts:
         if set(train) & set(test):
             raise Wrong("an image is in training and in test at once.")
@@ -87,6 +97,11 @@ def _twins(answer: Callable, rng: np.random.Generator) -> None:
         raise Wrong("return pairs (i, j) of positions, for instance {(0, 5), (2, 9)}.") from None
     if any(len(pair) != 2 for pair in found):
         raise Wrong("each entry should be a pair (i, j) of two positions.")
+    if any(not 0 <= i < len(pictures) for pair in found for i in pair):
+        raise Wrong(
+            f"a position lies outside 0 to {len(pictures) - 1}: the pictures are others than those "
+            "above, so look at what you are given."
+        )
     if any(i == j for i, j in found):
         raise Wrong("an image is no twin of itself.")
     same = hidden.scan[:, None] == hidden.scan
@@ -126,8 +141,8 @@ def _shuffled(answer: Callable, rng: np.random.Generator) -> None:
     first = np.unique(scan, return_index=True)[1]
     if (np.bincount(new[first].astype(int)) != np.bincount(y[first])).any():
         raise Wrong("the classes changed their sizes: permute the labels, do not draw new ones.")
-    if close(new[first], y[first][::-1]):
-        raise Wrong("the order is reversed, not random: use the generator you are given.")
+    if close(new, ask(answer, y, scan, np.random.default_rng(2))):
+        raise Wrong("every generator gives the same labels: draw with the one you are given.")
 
 
 def _any_twin(fold, scan):
@@ -158,6 +173,10 @@ def _one_of_each(X, y, scan):
     first = np.unique(scan, return_index=True)[1]
     parts = StratifiedKFold(5, shuffle=True, random_state=0).split(first, y[first])
     return [(first[a], first[b]) for a, b in parts]
+
+
+def _positions_of_scans(X, y, scan):
+    return list(KFold(5, shuffle=True, random_state=0).split(np.unique(scan)))
 
 
 def _equal_pixels(pictures):
@@ -195,6 +214,7 @@ EXERCISES = {
             "draw five times": (_repeated_draws, "tested more than once"),
             "blocks of files": (_blocks, "differ in their classes"),
             "drop the copies": (_one_of_each, "never tested"),
+            "split the scans": (_positions_of_scans, "positions of scans"),
         },
     ),
     "find_twins": Exercise(
@@ -216,6 +236,10 @@ EXERCISES = {
         right="Nothing can be learnt from these labels, and twins still agree.",
         wrong={
             "shuffle images": (lambda y, scan, rng: rng.permutation(y), "different labels"),
+            "sort them": (
+                lambda y, scan, rng: np.sort(y[np.unique(scan, return_index=True)[1]])[scan],
+                "every generator gives the same",
+            ),
             "draw new labels": (
                 lambda y, scan, rng: rng.integers(0, 3, scan.max() + 1)[scan],
                 "changed their sizes",

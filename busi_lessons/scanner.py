@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Callable
 
 import numpy as np
 
 from busi_lessons.exercises import Exercise, Wrong, ask, close, numbers
 from busi_lessons.leak_sheet import FOUND, KINDS
+from busi_lessons.own_lines import names_in
 
 VIGNETTE = """A made-up study. From two hospitals, 900 images of women who later had a biopsy were
 taken between 2015 and 2020, up to four images of a woman. Files with equal pixels were removed;
@@ -33,19 +35,27 @@ _TRUTH = {
 def _sealed(answer: Callable, rng: np.random.Generator) -> None:
     forecast = {"accuracy": int(rng.integers(40, 80)), "auc": int(rng.integers(60, 95))}
     turned = dict(reversed(forecast.items()))
-    other = forecast | {"auc": forecast["auc"] + 1}
     salt = str(rng.integers(10**9))
     seal = ask(answer, forecast, salt)
     if not isinstance(seal, str):
         raise Wrong(f"a seal should be text that can be published, not {type(seal).__name__}.")
-    if seal.lstrip("-").isdigit():
+    if (seal.lstrip("-").isdigit() and len(seal) < 22) or "hash" in names_in(
+        getattr(answer, "__code__", None)
+    ):
         raise Wrong("Python's hash() of a text differs from one start to the next: use hashlib.")
-    if any(name in seal for name in forecast):
+    if any(name in seal for name in forecast) or salt in seal:
         raise Wrong("the forecast can be read in the seal; publish a digest of it.")
     if ask(answer, forecast, salt) != seal:
         raise Wrong("sealing the same forecast twice gives two seals: nobody could verify it.")
+    longer = ask(answer, forecast, salt + 60 * "x")
+    if isinstance(longer, str) and len(longer) > len(seal) + 20:
+        raise Wrong("a longer salt gives a longer seal: it can be turned back; publish a digest.")
+    other = {"accuracy": forecast["accuracy"] + 1, "auc": forecast["auc"] - 1}
     if ask(answer, other, salt) == seal:
-        raise Wrong("another forecast gets the same seal: all its numbers must enter.")
+        raise Wrong("a forecast with the same sum gets the same seal: seal each number.")
+    for name, value in forecast.items():
+        if ask(answer, forecast | {name: value + 1}, salt) == seal:
+            raise Wrong(f"another {name} gets the same seal: all numbers must enter.")
     if ask(answer, forecast, salt + "1") == seal:
         raise Wrong("the salt does not enter: whoever seals all 100 whole numbers finds out yours.")
     if ask(answer, turned, salt) != seal:
@@ -71,16 +81,25 @@ def _carried(answer: Callable, rng: np.random.Generator) -> None:
         right = carried(*home, *away)
         if close(found, right, 0.015):
             continue
-        if close(found, carried(*away, *away), 0.015):
+        at_home, there = carried(*home, *home), carried(*away, *away)
+        if np.abs(found - at_home).max() < min(np.abs(found - there).max(), 0.015):
+            raise Wrong("these are the values at home; they were asked for away.")
+        if close(found, there, 0.015):
             raise Wrong(
                 "the threshold was chosen on the images of the other hospital; whoever uses the "
                 "model there has no labels to choose with."
             )
-        if close(found, carried(*home, *home), 0.015):
-            raise Wrong("these are the values at home; they were asked for away.")
         if close(found[::-1], right, 0.015):
             raise Wrong("the order is turned: sensitivity first.")
+        if close([found[0], 1 - found[1]], right, 0.015):
+            raise Wrong("the second is the share of false alarms; specificity is 1 less that.")
         y, p = away
+        sensitive = p >= np.quantile(home[1][home[0] == 1], 0.1)
+        if close(found, (sensitive[y == 1].mean(), 1 - sensitive[y == 0].mean()), 0.015):
+            raise Wrong("the threshold keeps 90 % sensitivity; 90 % specificity was asked for.")
+        everyone = carried(np.zeros(len(home[1])), home[1], y, p)
+        if close(found, everyone, 0.015):
+            raise Wrong("the threshold leaves 90 % of ALL cases below it; take the others alone.")
         if close(found, ((p >= 0.5)[y == 1].mean(), (p < 0.5)[y == 0].mean()), 0.015):
             raise Wrong("the threshold is 0.5; take the one with 90 % specificity at home.")
         raise Wrong(f"it gives {found.round(3)} instead of {np.round(right, 3)}.")
@@ -123,6 +142,10 @@ EXERCISES = {
                 lambda f, s: _digest(json.dumps(f, sort_keys=True)),
                 "the salt does not enter",
             ),
+            "another alphabet": (
+                lambda f, s: b64encode((json.dumps(f, sort_keys=True) + s).encode()).decode(),
+                "turned back",
+            ),
             "in any order": (lambda f, s: _digest(str(f) + s), "another order"),
         },
     ),
@@ -137,6 +160,10 @@ EXERCISES = {
             "one half": (
                 lambda a, b, c, d: ((d >= 0.5)[c == 1].mean(), (d < 0.5)[c == 0].mean()),
                 "the threshold is 0.5",
+            ),
+            "of all cases": (
+                lambda a, b, c, d: carried(np.zeros(len(b)), b, c, d),
+                "90 % of ALL cases",
             ),
             "specificity first": (lambda *a: carried(*a)[::-1], "sensitivity first"),
         },

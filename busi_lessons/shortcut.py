@@ -30,7 +30,7 @@ def _box_model(top: int, left: int) -> Callable:
 
 
 def _occlusion(answer: Callable, rng: np.random.Generator) -> None:
-    n, hits, turned, lowest, stays = 12, 0, 0, 0, 0
+    n, hits, turned, lowest, stays, falls = 12, 0, 0, 0, 0, []
     cells = (SIDE - _SIZE) // _STRIDE + 1
     for _ in range(n):
         top, left = rng.permutation([rng.integers(4, 18), rng.integers(30, 48)])
@@ -46,14 +46,26 @@ def _occlusion(answer: Callable, rng: np.random.Generator) -> None:
         turned += (np.abs(where[::-1] - inside) <= 7).all()
         lowest += (np.abs(least - inside) <= 7).all()
         stays += drop[-1, -1] > 0.3 * drop.max() > 0
+        falls.append([drop.max(), covering(box, picture).max(), -drop.min(), np.ptp(drop)])
+    fall, right, rise, span = np.mean(falls, axis=0)
+    if hits >= 0.8 * n and not stays and abs(fall - right) > 0.05:
+        raise Wrong(
+            f"the place is right, but p falls by {fall:.2f} instead of {right:.2f}: fill the "
+            "square with the picture's median; a black or white one is a new mark."
+        )
     if hits >= 0.8 * n and not stays:
         return
+    if lowest > n / 2 and span > 0.3:
+        raise Wrong("the planted box has the LOWEST value: a drop is p(whole) less p(covered).")
+    if span < 0.3:
+        raise Wrong(
+            f"covering the box moves p by {max(fall, rise):.2f} only: fill the square with the "
+            "picture's median, and take the drop at each place."
+        )
     if stays > n / 2:
         raise Wrong(
             "the map stays high once the box has been covered: cover a fresh copy each time."
         )
-    if lowest > n / 2:
-        raise Wrong("the planted box has the LOWEST value: a drop is p(whole) less p(covered).")
     if turned > n / 2:
         raise Wrong("rows and columns are exchanged: the first index goes down the picture.")
     raise Wrong(f"the maximum lies in the planted box in {hits} of {n} pictures; 80 % are needed.")
@@ -80,6 +92,8 @@ def _exchange(answer: Callable, rng: np.random.Generator) -> None:
     without, exchanged = accuracy(clean), accuracy(np.where(malignant, clean, marked))
     if close(found, [found_as, without, exchanged]):
         return
+    if found.max() > 1:
+        raise Wrong("accuracies lie between 0 and 1.")
     if close(found[:2], [found_as, without]) and close(found[2], accuracy(marked)):
         raise Wrong("in the third, every picture is marked; the malignant ones should lose theirs.")
     if close(found[0], accuracy(marked)):
@@ -91,7 +105,9 @@ def _exchange(answer: Callable, rng: np.random.Generator) -> None:
             f"the third is {found[2]:.3f} instead of {exchanged:.3f}: exchange the marks, and "
             "judge by the true classes."
         )
-    raise Wrong(f"the first is {found[0]:.3f} instead of {found_as:.3f}.")
+    if close(found[0], found_as):
+        raise Wrong(f"the second is {found[1]:.3f} instead of {without:.3f}: no picture is marked.")
+    raise Wrong(f"the first is {found[0]:.3f} instead of {found_as:.3f}: the malignant are marked.")
 
 
 @lru_cache(maxsize=1)
@@ -104,41 +120,49 @@ def _pool() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _repair(answer: Callable, rng: np.random.Generator) -> None:
     clean, marked, y = _pool()
-    order = rng.permutation(len(y))
-    train, test = order[:90], order[90:]
     malignant = (y == MALIGNANT)[:, None, None]
     planted, exchanged = np.where(malignant, marked, clean), np.where(malignant, clean, marked)
-    repaired = [
-        numbers(ask(answer, pictures), pictures.shape, "the repaired pictures")
-        for pictures in (planted[train], clean[test], exchanged[test])
-    ]
-    if (repaired[1].std((1, 2)) < 1).any():
+    sets = {"planted": planted, "clean": clean, "exchanged": exchanged, "marked": marked}
+    sets["again"] = clean  # a repair may draw at random: what that alone moves is taken off
+    repaired = {
+        name: numbers(ask(answer, pictures), clean.shape, "the repaired pictures")
+        for name, pictures in sets.items()
+    }
+    if (repaired["clean"].std((1, 2)) < 1).any():
         raise Wrong("a repaired picture is empty: then there is nothing left to learn from.")
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
-    model.fit(tile_features(repaired[0]), y[train])
-    called = [model.predict(tile_features(part)) for part in repaired[1:]]
-    without, turned = ((part == y[test]).mean() for part in called)
-    if np.abs(repaired[0] - planted[train]).max() == 0:
+    if np.abs(repaired["planted"] - planted).max() == 0:
         raise Wrong("the pictures come back as they were.")
-    moved = (called[0] != called[1]).mean()
-    if abs(without - turned) > 0.05 or moved > 0.05:
+    X = {name: tile_features(pictures) for name, pictures in repaired.items()}
+    right, moved = [], []
+    for _ in range(4):
+        train, test = np.split(rng.permutation(len(y)), [90])
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+        model.fit(X["planted"][train], y[train])
+        p = {name: model.predict_proba(X[name][test]) for name in X}
+        right.append([(p[n].argmax(axis=1) == y[test]).mean() for n in ("clean", "exchanged")])
+        away = [np.abs(p[n] - p["clean"])[:, MALIGNANT].mean() for n in ("marked", "again")]
+        moved.append(away[0] - away[1])
+    without, turned = np.mean(right, axis=0)
+    if abs(without - turned) > 0.05 or np.mean(moved) > 0.025:
         raise Wrong(
             f"trained on repaired pictures, a model gets {without:.0%} right without labels and "
-            f"{turned:.0%} with labels exchanged, which alone change {moved:.0%} of its answers; "
-            "the traces of a repair are a label, too. Do the same to every picture."
+            f"{turned:.0%} with labels exchanged, and a label alone moves its probability by "
+            f"{np.mean(moved):.0%}; the traces of a repair are a label, too. Do the same to every "
+            "picture."
         )
     if without < 0.45:
         raise Wrong(f"only {without:.0%} are right after it: too much of the picture is gone.")
 
 
-def covering(probability, picture, fresh=True):
+def covering(probability, picture, fresh=True, fill=None):
     """Slide a grey square over a picture and return the drop of the probability, cell by cell."""
     starts = range(0, SIDE - _SIZE + 1, _STRIDE)
     covered, current = [], picture.copy()
+    grey = np.median(picture) if fill is None else fill
     for row in starts:
         for column in starts:
             current = picture.copy() if fresh else current.copy()
-            current[row : row + _SIZE, column : column + _SIZE] = np.median(picture)
+            current[row : row + _SIZE, column : column + _SIZE] = grey
             covered.append(current)
     drop = probability(picture[None])[0] - probability(np.stack(covered))
     return drop.reshape(len(starts), -1)
@@ -176,6 +200,7 @@ EXERCISES = {
         wrong={
             "p instead of its drop": (lambda p, x, *_: -covering(p, x), "LOWEST"),
             "one copy for all": (lambda p, x, *_: covering(p, x, fresh=False), "fresh copy"),
+            "a black square": (lambda p, x, *_: covering(p, x, fill=0), "picture's median"),
             "columns first": (lambda p, x, *_: covering(p, x).T, "rows and columns"),
         },
     ),
@@ -195,9 +220,10 @@ EXERCISES = {
         examine=_repair,
         hint="The label always lies in the upper left corner. What can be done to EVERY picture, "
         "labelled or not, so that nobody can tell which one was?",
-        right="Exchanged labels change the accuracy by 5 points at most.",
+        right="Labels, planted or exchanged, hardly move the model any more.",
         wrong={
             "cover what is seen": (_where_seen, "traces of a repair"),
+            "less bright": (lambda pictures: np.minimum(pictures, 150), "moves its probability"),
             "as they were": (lambda pictures: pictures, "come back as they were"),
             "blank all": (lambda pictures: np.zeros_like(pictures), "is empty"),
         },

@@ -107,6 +107,8 @@ def test_what_is_no_answer_gets_a_sentence(lesson, exercise):
             lambda *a: checked.solution(exercise),
             lambda *a: import_module("busi_lessons.leak"),
             lambda *a: yardstick(*a),
+            lambda *a: sys._getframe(2).f_locals,
+            lambda *a: "0.5",
             partial(next(iter(own.values()))[0]),
             lambda *a: sys.exit(3),
         ],
@@ -128,6 +130,27 @@ def test_an_answer_may_not_change_what_it_is_judged_by():
         return 0.0
 
     assert opened("leak", 1).check("share_exposed", spoils).state == "wrong"
+
+
+solved_before = open_lesson("intervals", 1)
+
+
+def test_an_exercise_may_build_on_one_that_was_solved():
+    solution = solved(exercise_cell("intervals", "group_interval"))
+    assert solved_before.check("group_interval", defined("intervals", solution, "group_interval"))
+
+    def paired(a, b, group, rng):
+        return solved_before.answer("group_interval")(a - b, group, rng)
+
+    assert solved_before.check("paired_interval", paired).state == "right"
+
+
+def test_a_generator_that_stops_is_the_students_own_stop():
+    def late(X, y, scan):
+        yield 1 / 0
+
+    outcome = opened("leak", 1).check("honest_splits", late)
+    assert "your function stopped with ZeroDivisionError" in outcome.text
 
 
 def test_names_and_numbers_that_do_not_exist_get_a_sentence():
