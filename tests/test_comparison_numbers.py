@@ -180,13 +180,17 @@ def test_the_learning_curve_says_what_is_shown(gains, words):
 def test_evidence_lists_every_comparison_and_what_was_not_compared():
     rows = [_worth("network", "xception", "tuned", 1, 2), _worth("network", "x", "scratch", 3, 4)]
     for row in rows:
-        row["label"] = "Xception"
-    evidence, _ = caption("C3a", {"rows": rows, "scratch": []})
+        row |= {"label": "Xception", "finding": "no difference shown"}
+    counts = {"comparisons": 2, "gains": 0, "excluded": 2}
+    evidence, _ = caption("C3a", counts | {"rows": rows, "scratch": []})
     assert evidence.count("; ") == 1
-    absent, _ = caption("C3a", {"rows": [], "scratch": rows})
+    assert "excluded" not in evidence
+    evidence, _ = caption("C3a", counts | {"excluded": 1, "rows": rows, "scratch": []})
+    assert evidence.endswith("excluded in 1 of 2; what is not shown is not refuted.")
+    absent, _ = caption("C3a", counts | {"rows": [], "scratch": rows})
     assert absent.startswith("Not compared from ImageNet weights")
     assert "From random weights on small images: +1.5" in absent
-    values = {"compared": 5, "network_gains": 1, "best": rows[0], "tuned": rows[0]}
+    values = {"comparisons": 5, "gains": 1, "excluded": 3, "best": rows[0], "tuned": rows[0]}
     evidence, _ = caption("C9b", values | {"scratch": []})
     assert evidence.endswith("points (95\u00a0% CI +1.0\u00a0to\u00a0+2.0).")
     assert (

@@ -1,7 +1,7 @@
 """A third hospital, whose images show normal tissue too: the whole task, three classes, away.
 
-Stated before any network was asked: the frames that `external_sets` leaves out; the class of highest
-probability, no threshold; intervals over patients; every variant is shown and none chosen.
+Stated before any network was asked: the frames that `external_sets` leaves out; the class of
+highest probability, no threshold; intervals over patients; every variant is shown and none chosen.
 """
 
 from __future__ import annotations
@@ -68,12 +68,6 @@ class ThreeClasses:
         adapted = mean["variant"].str.contains("statistics of the new images")
         named = {"home": self.table.iloc[0], "one": away.iloc[0], "mean": mean.iloc[0]}
         return named | {"adapted": mean[adapted].iloc[0]}
-
-
-def has_normals(name: str, study: Study) -> bool:
-    """Whether an external set holds normal images."""
-    hospital = prepare_external(name, study.dataset, study.workspace)
-    return bool((hospital.manifest["label"] == "normal").any())
 
 
 def three_classes(

@@ -110,6 +110,12 @@ HANDOVERS = (
         "05",
         "a predicted box, cut out with a margin and judged again",
     ),
+    Handover(
+        "within_<external set>.csv",
+        "04",
+        "04",
+        "an image of another hospital, scored by a simple classifier taught there or at home",
+    ),
     Handover("manifest_<external set>.csv", "04 05", "04 05", "an image of another hospital"),
     Handover(
         "predictions/<external set>/<cell>.csv",
