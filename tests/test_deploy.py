@@ -4,6 +4,7 @@ import json
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from test_page import odd_files
@@ -103,19 +104,24 @@ def test_the_graphs_letterbox_is_opencvs_within_a_grey_level():
         assert np.abs(found - letterbox(image, 64)).max() <= 1, shape
 
 
-@pytest.mark.slow
-def test_what_is_exported_is_the_tempered_mean_over_both_directions():
+def small_network():
+    """A network with a mask head, two convolutions, 32 x 32 pixels."""
     import keras
-
-    from busi_utils.deploy.graph import deployed, to_onnx, weights_as_fp16
-    from busi_utils.stats.calibration import apply_temperature
 
     keras.utils.set_random_seed(2)
     x = image = keras.Input((32, 32, 3))
     x = keras.layers.Conv2D(64, 5, strides=2, padding="same", activation="relu")(x)
     share = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="mask_share")(x)
     x = keras.layers.Flatten()(keras.layers.Multiply()([x, share]))
-    full = keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+    return keras.Model(image, keras.layers.Dense(3, activation="softmax")(x))
+
+
+@pytest.mark.slow
+def test_what_is_exported_is_the_tempered_mean_over_both_directions():
+    from busi_utils.deploy.graph import deployed, to_onnx, weights_as_fp16
+    from busi_utils.stats.calibration import apply_temperature
+
+    full = small_network()
     grey = RNG.uniform(0, 255, (4, 32, 32, 1)).astype(np.float32)
     ready = np.repeat(grey / 127.5 - 1, 3, axis=3)
     mean = (full(ready).numpy() + full(ready[:, :, ::-1]).numpy()) / 2
@@ -125,3 +131,46 @@ def test_what_is_exported_is_the_tempered_mean_over_both_directions():
         found = session(model.SerializeToString()).run(None, {"grey": grey})
         p = next(part for part in found if part.shape == (4, 3))
         np.testing.assert_allclose(p, expected, atol=off)
+
+
+@pytest.mark.slow
+def test_8_bits_spare_the_first_convolutions_and_short_names_change_nothing():
+    from busi_utils.deploy.graph import as_int8, deployed, shortened, to_onnx
+
+    core = to_onnx(deployed(small_network(), (1 / 127.5, -1.0), 1.0))
+    grey = RNG.uniform(0, 255, (4, 32, 32, 1)).astype(np.float32)
+    p = session(core.SerializeToString()).run(["p"], {"grey": grey})[0]
+    sizes = []
+    for kept in (0, 1):
+        int8 = as_int8(core, grey, kept)
+        q = session(int8.SerializeToString()).run(["p"], {"grey": grey})[0]
+        assert 0 < np.abs(p - q).max() < 0.1
+        file = shortened(int8)
+        np.testing.assert_array_equal(session(file).run(["p"], {"grey": grey})[0], q)
+        sizes.append(len(file))
+    assert sizes[0] < sizes[1]  # a convolution in single precision is larger
+
+
+@pytest.mark.slow
+def test_litert_answers_as_keras_does():
+    pytest.importorskip("ai_edge_litert")
+    from busi_utils.deploy.graph import deployed, to_litert
+    from busi_utils.deploy.runtimes import runtime_of
+
+    model = deployed(small_network(), (1 / 127.5, -1.0), 1.3)
+    grey = RNG.uniform(0, 255, (3, 32, 32, 1)).astype(np.float32)
+    files = to_litert(model, grey)
+    p = np.asarray(model(grey)["p"])
+    for file, off in zip(files, (1e-4, 5e-3, 0.05, 0.1), strict=True):
+        ask = runtime_of("litert", file)
+        assert ask.shape == (32, 32, 1)
+        np.testing.assert_allclose(ask(grey), p, atol=off)
+
+
+def test_int8_is_chosen_by_labels_changed_among_files_that_are_small_enough():
+    pytest.importorskip("tensorflow")
+    from busi_utils.deploy.formats import LARGEST_INT8, chosen_kept
+
+    rows = [(0, 9, 100), (8, 2, 200), (16, 2, 300), (24, 0, LARGEST_INT8 + 1)]
+    tried = [{"kept": k, "labels_changed": n, "bytes": size} for k, n, size in rows]
+    assert chosen_kept(pd.DataFrame(tried)) == 8

@@ -58,6 +58,13 @@ from busi_utils.record import numbers, rules, templates
         (rules.needed(9, 1, 8), "confirmed"),
         (rules.is_above(0.1, 0.0), "confirmed"),
         (rules.is_above(0.0, 0.0), "refuted"),
+        (rules.real_time(39, 40), "confirmed"),
+        (rules.real_time(41, 40), "refuted"),
+        (rules.real_time(None, 40), "unverifiable"),
+        (rules.runs_there({"browser": True, "phone": None}), "partly confirmed"),
+        (rules.runs_there({"browser": True, "phone": True}), "confirmed"),
+        (rules.runs_there({"browser": False, "phone": None}), "refuted"),
+        (rules.runs_there({"browser": None, "phone": None}), "unverifiable"),
     ],
 )
 def test_a_rule_decides(found, expected):

@@ -211,4 +211,4 @@ def sizes_of(study: Study, model: str, recipe: str, kept: int) -> pd.DataFrame:
 
 def timed_folder(model: str, recipe: str) -> Path:
     """Return where the files of a network lie that `latency` times."""
-    return CACHE / "deployed" / f"{model}_{recipe}"
+    return CACHE / "deployed" / model / recipe

@@ -38,7 +38,8 @@ def deployed(
     keras.Model
         (batch, size, size, 1), 0-255, to ``p`` (batch, 3) and ``share`` (batch, cells, cells, 1).
     """
-    size, ops = full.input.shape[1], keras.ops
+    full, ops = _without_constants(full), keras.ops
+    size = full.input.shape[1]
     names = [layer.name for layer in full.layers]
     share = full.get_layer("mask_share").output if "mask_share" in names else None
     inner = keras.Model(full.input, [full.output] + ([] if share is None else [share]))
@@ -56,6 +57,25 @@ def deployed(
     pairs = ops.reshape(found[1], (2, -1, cells, cells, 1))
     mask = (pairs[0] + ops.flip(pairs[1], axis=2)) / 2
     return keras.Model(grey, {"p": p, "share": mask})
+
+
+def _without_constants(full: keras.Model) -> keras.Model:
+    """Return the network with its weights, means and variances of pixels as scale and offset.
+
+    The exporter takes the constants of a Normalization layer for inputs of the graph.
+    """
+    if not any(isinstance(layer, keras.layers.Normalization) for layer in full.layers):
+        return full
+
+    def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if not isinstance(layer, keras.layers.Normalization):
+            return type(layer).from_config(layer.get_config())
+        mean, scale = np.ravel(layer.mean), 1 / np.sqrt(np.ravel(layer.variance))
+        return keras.layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name=layer.name)
+
+    copy = keras.models.clone_model(full, clone_function=copied)
+    copy.set_weights(full.get_weights())
+    return copy
 
 
 def to_onnx(model: keras.Model) -> onnx.ModelProto:

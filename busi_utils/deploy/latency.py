@@ -27,18 +27,18 @@ from busi_utils.kept import keep_table
 from busi_utils.study.cells import processor
 from busi_utils.workspace import CACHE, REPOSITORY, workspace_for
 
-MAIN = "mobilenetv2_tuned"
+MAIN = "mobilenetv2/tuned"
 BATCHES = (1, 32)
-_SECONDS = 3.0  # a timing goes on for so long,
-_LEAST, _MOST = 10, 200  # but asks at least and at most so often
-_WARM_UP = 3
+_SECONDS = 1.5  # a timing goes on for so long,
+_LEAST, _MOST = 5, 200  # but asks at least and at most so often
+_WARM_UP = 2
 _FRAME = (471, 562)  # height and width of a frame, as they are in BUSI
 
 Ask = Callable[[np.ndarray], Any]
 
 
 def kept_folder() -> Path:
-    """Return the folder that `formats.sizes_of` fills: one folder a network."""
+    """Return the folder that `formats.sizes_of` fills: a folder a model, in it one a recipe."""
     return CACHE / "deployed"
 
 
@@ -60,9 +60,10 @@ def jobs() -> Iterator[dict[str, Any]]:
             runtime = "ONNX Runtime" if path.suffix == ".onnx" else "LiteRT"
             job = {"network": MAIN, "runtime": runtime, "file": path.name}
             yield job | {"threads": threads}
-    for folder in sorted(kept_folder().iterdir()):
-        if folder.name != MAIN:
-            job = {"network": folder.name, "runtime": "ONNX Runtime", "file": "onnx_fp32.onnx"}
+    for path in sorted(kept_folder().glob("*/*/onnx_fp32.onnx")):
+        network = path.parent.relative_to(kept_folder()).as_posix()
+        if network != MAIN:
+            job = {"network": network, "runtime": "ONNX Runtime", "file": path.name}
             yield job | {"threads": 1}
     released = {"network": MAIN, "runtime": "ONNX Runtime, any image", "threads": 1}
     for path in sorted(RELEASE.glob("*.onnx")):
@@ -87,7 +88,7 @@ def run_job(job: dict[str, Any]) -> list[dict[str, Any]]:
     before = _peak_megabytes()
     rows = []
     for name, ask, shape in _ways(job, path):
-        for batch in BATCHES if len(shape) == 3 else (1,):
+        for batch in BATCHES if job["network"] == MAIN and len(shape) == 3 else (1,):
             grey = np.random.default_rng(0).integers(0, 256, (batch, *shape))
             grey = grey.astype(np.float32) if len(shape) == 3 else grey[0].astype(np.uint8)
             p50, p95, repeats = timed(ask, grey)
@@ -144,7 +145,7 @@ def measured() -> pd.DataFrame:
         done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
         if done.returncode:
             raise StudyError(f"{job} could not be timed: {done.stderr.strip().splitlines()[-1]}")
-        model, recipe = job["network"].rsplit("_", 1)
+        model, recipe = job["network"].split("/")
         for row in json.loads(done.stdout.splitlines()[-1]):
             told = {"model": model, "recipe": recipe, **row, "threads": job["threads"]}
             lines.append(told | {"machine": machine, "load": round(load, 2)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -41,21 +43,25 @@ def dice_by_size(lesions: pd.DataFrame) -> Figure:
     return fig
 
 
-def by_cost(table: pd.DataFrame) -> Figure:
-    """Draw balanced accuracy of rows against multiplications, bytes and time of one image.
+_COSTS = {
+    "millions": "multiplications, millions",
+    "megabytes": "float32 weights, MB",
+    "milliseconds": "time of an image, ms",
+}
+
+
+def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
+    """Draw balanced accuracy of rows against what they cost.
 
     Parameters
     ----------
     table : pd.DataFrame
-        Columns ``name, start, millions, megabytes, milliseconds, balanced_accuracy`` and the ends
-        of its interval; one mark a row, hollow where ``start`` is ``random``.
+        Columns ``name, start, balanced_accuracy``, the ends of its interval and those of
+        ``axes_of``; one mark a row, hollow where ``start`` is ``random``.
+    axes_of : mapping of str to str
+        Column of a cost to the words at its axis; one panel each.
     """
-    axes_of = {
-        "millions": "multiplications, millions",
-        "megabytes": "float32 weights, MB",
-        "milliseconds": "time of an image, ms",
-    }
-    fig, axes = plt.subplots(1, 3, sharey=True, figsize=(PRINT_WIDTH, 4.3))
+    fig, axes = plt.subplots(1, len(axes_of), sharey=True, figsize=(PRINT_WIDTH, 4.3))
     for number, row in enumerate(table.itertuples()):
         colour = PALETTE[number % len(PALETTE)]
         style = {"color": colour, "marker": "osD^vP*"[number % 7], "ls": "", "ms": 6}

@@ -16,6 +16,7 @@ from busi_utils.workspace import Workspace
 CELL = "<cohort>/<model>/<recipe>/seed<k>_fold<i>"
 """What ``<cell>`` stands for; see `study.cells.Cell`."""
 _LATER = "02 03 04 05"
+_ALL_LATER = f"{_LATER} 06"
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,18 @@ class Handover:
 
 
 HANDOVERS = (
-    Handover("manifest_<dataset>.csv", "01", _LATER, "an image of the data set"),
+    Handover("manifest_<dataset>.csv", "01", _ALL_LATER, "an image of the data set"),
     Handover("duplicates_<dataset>.csv", "01", "01", "a pair of images that match"),
     Handover(
         "duplicate_scaling_<dataset>.csv", "01", "01", "a number of phantoms, searched on time"
     ),
-    Handover("checksums.json", "01 03 04 05", _LATER, "of the tables in `results/` itself"),
-    Handover("folds_<dataset>_<cohort>.csv", "01", _LATER, "an image of the cohort"),
-    Handover("predictions/<dataset>/<cell>.csv", _LATER, _LATER, "a test image of the fold"),
+    Handover("checksums.json", "01 03 04 05", _ALL_LATER, "of the tables in `results/` itself"),
+    Handover("folds_<dataset>_<cohort>.csv", "01", _ALL_LATER, "an image of the cohort"),
+    Handover("predictions/<dataset>/<cell>.csv", _LATER, _ALL_LATER, "a test image of the fold"),
     Handover(
         "predictions/<dataset>/<cell>.json",
         _LATER,
-        _LATER,
+        _ALL_LATER,
         "how the network was trained, `history` by epoch",
     ),
     Handover(
@@ -124,6 +125,13 @@ HANDOVERS = (
         "such an image; a recipe that ends in `adapted` takes batch statistics of the new images, "
         "in `averaged` it is one network of mean weights",
     ),
+    Handover(
+        "deployment/<table>.csv",
+        "06",
+        "06",
+        "a deployed network: bytes and answers by format, milliseconds by runtime",
+    ),
+    Handover("deployment/checksums.json", "06", "06", "of the tables beside it"),
 )
 
 

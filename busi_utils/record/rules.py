@@ -252,3 +252,36 @@ def as_good(lows: Sequence[float], margin: float) -> str:
     """
     lost = "confirmed" if max(lows, default=0.0) > -margin else "refuted"
     return lost if lows else "unverifiable"
+
+
+def real_time(milliseconds: float | None, limit: float) -> str:
+    """Confirmed if 95 of 100 answers of the released network come, on one thread of a processor,
+    within the time between two frames of a scanner at 25 frames a second; else refuted;
+    unverifiable if nothing was timed.
+
+    Parameters
+    ----------
+    milliseconds : float or None
+        95th percentile for one image, in the runtime that users have.
+    limit : float
+        Milliseconds between two frames.
+    """
+    if milliseconds is None:
+        return "unverifiable"
+    return "confirmed" if milliseconds <= limit else "refuted"
+
+
+def runs_there(places: Mapping[str, bool | None]) -> str:
+    """Confirmed if the network answered, as it should and within a second, in every place that the
+    claim names; partly confirmed if in some; refuted if in none of those tried; unverifiable if
+    none was tried.
+
+    Parameters
+    ----------
+    places : mapping of str to bool or None
+        Place to whether it did; None: not tried.
+    """
+    tried = [did for did in places.values() if did is not None]
+    if not tried:
+        return "unverifiable"
+    return _BY_HALVES[0 if not any(tried) else 1 + (sum(tried) == len(places))]
