@@ -88,7 +88,7 @@ test: $(TRAIN) ## Unit tests, the whole demonstration, then the notebooks' store
 	@$(NO_DATA) $(QUIET) $(PY) -m busi_report report --parameters demo
 	@$(NO_DATA) $(QUIET) $(PY) -m pytest tests/test_demonstration.py
 	@rm -rf $(REPLAY) && mkdir -p $(REPLAY)
-	@cp -R busi_lessons busi_phantom busi_report busi_utils notebooks results figures report $(REPLAY)
+	@cp -R busi_lessons busi_phantom busi_report busi_utils notebooks results figures release report $(REPLAY)
 	@$(NO_DATA) $(QUIET) PYTHONPATH="$$PWD/$(REPLAY):$$PWD/tests/base_only" OPENBLAS_NUM_THREADS=1 \
 	  $(PY) -m pytest --rootdir $(REPLAY) --numprocesses 2 --dist loadfile --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=300 --ignore $(REPLAY)/notebooks/lessons/student \

@@ -136,11 +136,13 @@ def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path, short_study):
         run.read()
         assert run.exitcode() == 0
     assert again.lines[0].startswith(f"epoch {progress['epoch'] + 1}/")
-    assert len(whole.lines) >= 6  # the undisturbed run really trains
+    # Either of the first two may have filled the frozen part that they share, and said so.
+    epochs = [line for line in whole.lines if line.startswith("epoch")]
+    assert len(epochs) >= 6  # the undisturbed run really trains
     for study in studies:
         record = json.loads(cell.record(study.workspace).read_text())
         assert record["init"] == "random"
-        assert record["epochs_run"] == len(record["history"]) == len(whole.lines)
+        assert record["epochs_run"] == len(record["history"]) == len(epochs)
     assert 1000 < record["seconds"] < 2000, "the epochs before the kill count too"
     first, second = (cell.predictions(study.workspace).read_bytes() for study in studies)
     assert first == second
