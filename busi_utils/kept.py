@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,14 @@ def keep_table(path: Path, table: pd.DataFrame, float_format: str | None = None)
 def read_kept(path: Path, form: Form, advice: str = _RESTORE) -> pd.DataFrame:
     """Read a table that `keep_table` wrote; see `read_table`."""
     return read_table(path, form, advice, _checksums(path.parent).get(path.name, []))
+
+
+def kept_of_images(path: Path, form: Form, image_ids: Iterable[str]) -> pd.DataFrame | None:
+    """Return a kept table if it is there and of exactly these images, in this order; else None."""
+    if not path.is_file():
+        return None
+    kept = read_kept(path, form)
+    return kept if list(kept["image_id"]) == list(image_ids) else None
 
 
 def _note(path: Path, known: dict[str, list[str]], digests: list[str]) -> None:

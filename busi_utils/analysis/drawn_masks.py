@@ -13,7 +13,6 @@ import pandas as pd
 from busi_utils.analysis.external import ADAPTED, EXTERNAL, ExternalData, adapt
 from busi_utils.analysis.masks import MARGINS, RULES, VERSION, Rule, cut_out, measures
 from busi_utils.audit.external_sets import read_external, read_external_mask
-from busi_utils.audit.folds import inner_split, is_grouped
 from busi_utils.audit.images import letterbox, read_grey
 from busi_utils.audit.pixels import load_masks
 from busi_utils.forms import MASKS, SECOND_LOOKS
@@ -62,11 +61,9 @@ def second_looks(rule: Rule) -> Product:
 
 def home_parts(study: Study, cell: Cell) -> pd.DataFrame:
     """Return ``part, image_id, label`` of a cell's inner validation and test images."""
-    folds = study.folds(cell.cohort)
-    ids = inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
-    named = zip(("validation", "test"), ids[1:], strict=True)
+    named = zip(("validation", "test"), study.parts(cell)[1:], strict=True)
     parts = pd.concat([pd.DataFrame({"part": name, "image_id": part}) for name, part in named])
-    return parts.merge(folds[["image_id", "label"]], on="image_id")
+    return parts.merge(study.folds(cell.cohort)[["image_id", "label"]], on="image_id")
 
 
 def _drawn_at_home(

@@ -11,7 +11,7 @@ from busi_utils.audit.external_sets import read_external, read_external_mask, sa
 from busi_utils.audit.images import read_grey
 from busi_utils.errors import StudyError
 from busi_utils.forms import LESIONS_AWAY
-from busi_utils.kept import keep_table, read_kept
+from busi_utils.kept import keep_table, kept_of_images
 from busi_utils.study.study import Study
 from busi_utils.workspace import Workspace
 
@@ -50,10 +50,8 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
     """
     path = workspace.results / f"lesions_{data.name}.csv"
     lesions = data.manifest.loc[data.manifest["label"] != "normal", "image_id"]
-    if path.is_file():
-        kept = read_kept(path, LESIONS_AWAY)
-        if list(kept["image_id"]) == list(lesions):
-            return kept
+    if (kept := kept_of_images(path, LESIONS_AWAY, lesions)) is not None:
+        return kept
     if not data.folder:
         raise StudyError(
             f"{path} is missing or of other images, and no images of {data.name} were named to "

@@ -16,7 +16,7 @@ from busi_utils.audit.images import read_mask
 from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
 from busi_utils.forms import LESIONS
-from busi_utils.kept import keep_table, read_kept
+from busi_utils.kept import keep_table, kept_of_images
 from busi_utils.stats.metrics import MALIGNANT
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 from busi_utils.study.predictions import OutOfFold
@@ -82,10 +82,8 @@ def shapes_of(study: Study) -> pd.DataFrame:
     """
     path = study.workspace.results / f"lesions_{study.dataset}.csv"
     lesions = study.manifest.loc[study.manifest["lesion_fraction"] > 0, "image_id"]
-    if path.is_file():
-        kept = read_kept(path, LESIONS)
-        if list(kept["image_id"]) == list(lesions):
-            return kept
+    if (kept := kept_of_images(path, LESIONS, lesions)) is not None:
+        return kept
     if not study.sources:
         raise StudyError(
             f"{path} is missing or of other images, and no images were named to measure: pass "

@@ -17,7 +17,7 @@ from busi_utils.audit.external_sets import read_external
 from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
 from busi_utils.forms import WITHIN
-from busi_utils.kept import keep_table, read_kept
+from busi_utils.kept import keep_table, kept_of_images
 from busi_utils.recipes import LOGISTIC
 from busi_utils.stats.metrics import MALIGNANT, encode
 from busi_utils.study.execution import run_alone
@@ -65,10 +65,8 @@ def difficulty(
 def _scores(study: Study, data: ExternalData, model: str) -> pd.DataFrame:
     """Return ``image_id, within, from_home``, kept in ``results/within_<set>.csv``."""
     path = study.workspace.results / f"within_{data.name}.csv"
-    if path.is_file():
-        kept = read_kept(path, WITHIN)
-        if list(kept["image_id"]) == list(data.manifest["image_id"]):
-            return kept
+    if (kept := kept_of_images(path, WITHIN, data.manifest["image_id"])) is not None:
+        return kept
     if not data.folder:
         raise StudyError(
             f"{path} is missing or of other images, and no images of {data.name} were named to "

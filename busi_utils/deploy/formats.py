@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
-from busi_utils.audit.folds import inner_split, is_grouped
 from busi_utils.deploy import graph
 from busi_utils.deploy.runtimes import runtime_of
+from busi_utils.deploy.tables import TIMED
 from busi_utils.models import RAW, SIGNED, UNIT
 from busi_utils.study.cell_training import is_kept, trained_networks
 from busi_utils.study.cells import Cell, grid, prediction_table
@@ -21,7 +20,6 @@ from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
 from busi_utils.training.heads import Network
 from busi_utils.training.inference import prepared
-from busi_utils.workspace import CACHE
 
 SUFFIXES = {"h5": ".h5", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
 LITERT = ("litert_fp32", "litert_fp16", "litert_int8_weights", "litert_int8")
@@ -33,22 +31,6 @@ KEPT = (0, 8, 16, 24)
 """Numbers of first convolutions in single precision that are tried on inner validation images."""
 LARGEST_INT8 = 2_800_000  # bytes
 _SCALES = {SIGNED: (1 / 127.5, -1.0), UNIT: (1 / 255, 0.0), RAW: (1.0, 0.0)}
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A network as it is deployed.
-
-    Attributes
-    ----------
-    model : keras.Model
-        Of `graph.deployed`.
-    files : dict
-        Format to bytes.
-    """
-
-    model: keras.Model
-    files: dict[str, bytes]
 
 
 def squares(study: Study, cell: Cell, image_ids: Sequence[str]) -> np.ndarray:
@@ -69,8 +51,10 @@ def deployed(network: Network, input_range: str, temperature: float = 1.0) -> ke
     return graph.deployed(network.full, _SCALES[input_range], temperature)
 
 
-def export(network: Network, model: keras.Model, examples: np.ndarray, kept: int) -> Exported:
-    """Export a network in every format.
+def export(
+    network: Network, model: keras.Model, examples: np.ndarray, kept: int
+) -> dict[str, bytes]:
+    """Return a network as a file in every format.
 
     Parameters
     ----------
@@ -90,7 +74,7 @@ def export(network: Network, model: keras.Model, examples: np.ndarray, kept: int
     files["onnx_fp16"] = graph.shortened(graph.weights_as_fp16(core))
     files["onnx_int8"] = graph.shortened(int8)
     litert = dict(zip(LITERT, graph.to_litert(model, examples), strict=True))
-    return Exported(model, files | litert)
+    return files | litert
 
 
 def _saved(model: keras.Model, suffix: str) -> bytes:
@@ -121,7 +105,7 @@ def tried_int8(study: Study, cells: Sequence[Cell]) -> pd.DataFrame:
     """
     rows = []
     for cell, network in trained_networks(study, cells):
-        train, validation, _ = _parts(study, cell)
+        train, validation, _ = study.parts(cell)
         examples, seen = (
             squares(study, cell, ids) for ids in (spread(train, EXAMPLES), validation)
         )
@@ -149,11 +133,6 @@ def chosen_kept(tried: pd.DataFrame) -> int:
     return int(small.sort_values(["labels_changed", "kept"])["kept"].iloc[0])
 
 
-def _parts(study: Study, cell: Cell) -> tuple[list[str], list[str], list[str]]:
-    folds = study.folds(cell.cohort)
-    return inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
-
-
 def answers(study: Study, cells: Sequence[Cell], kept: int) -> pd.DataFrame:
     """Ask the networks of all folds, in every format, about their test images, one at a time.
 
@@ -165,13 +144,13 @@ def answers(study: Study, cells: Sequence[Cell], kept: int) -> pd.DataFrame:
     """
     tables = []
     for cell, network in trained_networks(study, cells):
-        train, _, test = _parts(study, cell)
+        train, _, test = study.parts(cell)
         examples, seen = (squares(study, cell, ids) for ids in (spread(train, EXAMPLES), test))
         model = deployed(network, setup_of(study, cell).input_range)
-        exported = export(network, model, examples, kept)
+        files = export(network, model, examples, kept)
         found = {"reference": model.predict(seen, batch_size=32, verbose=0)["p"]}
         for kind in ASKED:
-            found[kind] = one_by_one(runtime_of(kind, exported.files[kind]), seen)
+            found[kind] = one_by_one(runtime_of(kind, files[kind]), seen)
             told = changes(found["reference"], found[kind])
             print(f"fold {cell.fold}, {kind}: {told}", flush=True)
         labels = study.folds(cell.cohort).set_index("image_id")["label"][list(test)]
@@ -196,19 +175,15 @@ def sizes_of(study: Study, model: str, recipe: str, kept: int) -> pd.DataFrame:
     cell = grid(study.dataset, ["clean"], [model], [recipe], [0])[0]
     setup, trained = setup_of(study, cell), is_kept(study, cell)
     network = next(trained_networks(study, [cell]))[1] if trained else setup.network
-    examples = squares(study, cell, spread(_parts(study, cell)[0], 8))
-    exported = export(network, deployed(network, setup.input_range), examples, kept)
-    folder = timed_folder(model, recipe)
+    examples = squares(study, cell, spread(study.parts(cell)[0], 8))
+    deployed_model = deployed(network, setup.input_range)
+    files = export(network, deployed_model, examples, kept)
+    folder = TIMED / model / recipe
     folder.mkdir(parents=True, exist_ok=True)
-    exported.model.save(folder / "deployed.keras")
-    for kind, file in exported.files.items():
+    deployed_model.save(folder / "deployed.keras")
+    for kind, file in files.items():
         (folder / f"{kind}{SUFFIXES[kind.partition('_')[0]]}").write_bytes(file)
     told = {"model": model, "recipe": recipe, "parameters": network.full.count_params()}
     told["weights"] = "trained" if trained else "untrained"
-    lines = [told | {"format": kind, "bytes": len(file)} for kind, file in exported.files.items()]
+    lines = [told | {"format": kind, "bytes": len(file)} for kind, file in files.items()]
     return pd.DataFrame(lines)
-
-
-def timed_folder(model: str, recipe: str) -> Path:
-    """Return where the files of a network lie that `latency` times."""
-    return CACHE / "deployed" / model / recipe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -11,8 +12,8 @@ import onnx
 from onnx import numpy_helper
 
 from busi_utils.deploy.letterbox import OPSET
+from busi_utils.stats.calibration import SMALLEST
 
-_SMALLEST = 5e-7  # as stats.calibration.SMALLEST, which a network's graph cannot ask
 _LAYERS = ("Conv", "Gemm", "MatMul")
 _SMALL = 1024  # weights of a layer
 
@@ -50,7 +51,7 @@ def deployed(
     found = found if isinstance(found, (list, tuple)) else [found]
     p = ops.mean(ops.reshape(found[0], (2, -1, found[0].shape[-1])), axis=0)
     if temperature != 1:
-        p = ops.softmax(ops.log(ops.maximum(p, _SMALLEST)) / temperature, axis=-1)
+        p = ops.softmax(ops.log(ops.maximum(p, SMALLEST)) / temperature, axis=-1)
     if share is None:
         return keras.Model(grey, {"p": p})
     cells = share.shape[1]
@@ -174,11 +175,11 @@ def as_int8(core: onnx.ModelProto, examples: np.ndarray, convolutions_kept: int)
         return onnx.load(target)
 
 
-def to_litert(model: keras.Model, examples: np.ndarray | None = None) -> tuple[bytes, ...]:
+def to_litert(model: keras.Model, examples: np.ndarray) -> tuple[bytes, ...]:
     """Return LiteRT files of a deployed network for one image.
 
-    They are fp32, fp16, int8 weights and, with examples, int8 weights and activations. In and
-    output stay float32: (1, size, size, 1), 0-255.
+    They are fp32, fp16, int8 weights, and int8 weights and activations, whose ranges are taken from
+    the examples. In and output stay float32: (1, size, size, 1), 0-255.
     """
     import tensorflow as tf
 
@@ -192,16 +193,17 @@ def to_litert(model: keras.Model, examples: np.ndarray | None = None) -> tuple[b
             setattr(converter, name, value)
         return converter.convert()
 
+    def one_by_one() -> Iterator[list[np.ndarray]]:
+        return ([one[None]] for one in examples)
+
     small = [tf.lite.Optimize.DEFAULT]
     fp16 = tf.lite.TargetSpec(supported_types=[tf.float16])
     files = [
         convert(),
         convert(optimizations=small, target_spec=fp16),
         convert(optimizations=small),
+        convert(optimizations=small, representative_dataset=one_by_one),
     ]
-    if examples is not None:
-        one_by_one = lambda: ([one[None]] for one in examples)  # noqa: E731
-        files.append(convert(optimizations=small, representative_dataset=one_by_one))
     return tuple(map(_without_names, files))
 
 

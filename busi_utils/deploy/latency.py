@@ -25,7 +25,7 @@ from busi_utils.deploy.runtimes import runtime_of
 from busi_utils.errors import StudyError
 from busi_utils.kept import keep_table
 from busi_utils.study.cells import processor
-from busi_utils.workspace import CACHE, REPOSITORY, workspace_for
+from busi_utils.workspace import REPOSITORY, workspace_for
 
 MAIN = "mobilenetv2/tuned"
 BATCHES = (1, 32)
@@ -35,11 +35,6 @@ _WARM_UP = 2
 _FRAME = (471, 562)  # height and width of a frame, as they are in BUSI
 
 Ask = Callable[[np.ndarray], Any]
-
-
-def kept_folder() -> Path:
-    """Return the folder that `formats.sizes_of` fills: a folder a model, in it one a recipe."""
-    return CACHE / "deployed"
 
 
 def jobs() -> Iterator[dict[str, Any]]:
@@ -52,16 +47,16 @@ def jobs() -> Iterator[dict[str, Any]]:
     StudyError
         If the files are not there.
     """
-    if not (kept_folder() / MAIN).is_dir():
-        raise StudyError(f"{kept_folder() / MAIN} is missing: run 'make deployment' first.")
+    if not (tables.TIMED / MAIN).is_dir():
+        raise StudyError(f"{tables.TIMED / MAIN} is missing: run 'make deployment' first.")
     for threads in sorted({1, os.cpu_count() or 1}):
         yield {"network": MAIN, "runtime": "Keras", "file": "deployed.keras", "threads": threads}
-        for path in sorted((kept_folder() / MAIN).glob("*_*.*")):
+        for path in sorted((tables.TIMED / MAIN).glob("*_*.*")):
             runtime = "ONNX Runtime" if path.suffix == ".onnx" else "LiteRT"
             job = {"network": MAIN, "runtime": runtime, "file": path.name}
             yield job | {"threads": threads}
-    for path in sorted(kept_folder().glob("*/*/onnx_fp32.onnx")):
-        network = path.parent.relative_to(kept_folder()).as_posix()
+    for path in sorted(tables.TIMED.glob("*/*/onnx_fp32.onnx")):
+        network = path.parent.relative_to(tables.TIMED).as_posix()
         if network != MAIN:
             job = {"network": network, "runtime": "ONNX Runtime", "file": path.name}
             yield job | {"threads": 1}
@@ -84,7 +79,7 @@ def timed(ask: Ask, grey: np.ndarray) -> tuple[float, float, int]:
 
 def run_job(job: dict[str, Any]) -> list[dict[str, Any]]:
     """Time one job in this process; one row a way of asking and batch."""
-    path = kept_folder() / job["network"] / job["file"]  # an absolute file stays as it is
+    path = tables.TIMED / job["network"] / job["file"]  # an absolute file stays as it is
     before = _peak_megabytes()
     rows = []
     for name, ask, shape in _ways(job, path):

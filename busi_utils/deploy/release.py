@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from busi_utils import CLASSES
+from busi_utils.analysis.small_lesions import small_lesions
 from busi_utils.deploy import formats, tables
 from busi_utils.deploy.graph import shortened
 from busi_utils.deploy.letterbox import from_any_image
@@ -21,11 +22,10 @@ from busi_utils.kept import read_kept
 from busi_utils.record.numbers import read_metrics
 from busi_utils.record.templates import environment
 from busi_utils.stats.calibration import apply_temperature, fit_temperature, risk_coverage
-from busi_utils.stats.metrics import MALIGNANT, encode
+from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import grid
 from busi_utils.study.predictions import (
     PROBABILITIES,
-    OutOfFold,
     available_seeds,
     out_of_fold,
     predictions_folder,
@@ -79,16 +79,6 @@ def calibration(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def smallest_lesions(study: Study) -> dict[str, float]:
-    """Return how many of the smallest quarter of malignant lesions are found, out of fold."""
-    found: OutOfFold = out_of_fold(study.workspace, *_ROW)
-    share = found.images["image_id"].map(study.manifest.set_index("image_id")["lesion_fraction"])
-    malignant = found.y == MALIGNANT
-    limit = np.quantile(share[malignant], 0.25)
-    small = malignant & (share <= limit).to_numpy()
-    return {"n": int(small.sum()), "largest": limit, "found": float(found.right[:, small].mean())}
-
-
 def build_release(study: Study) -> None:
     """Train the network, or read the one kept, and write what stands in ``release/``.
 
@@ -106,7 +96,7 @@ def build_release(study: Study) -> None:
     images = list(study.folds(RELEASED.cohort)["image_id"])
     examples = formats.squares(study, RELEASED, formats.spread(images, formats.EXAMPLES))
     model = formats.deployed(network, setup.input_range, calibrated["temperature"])
-    exported = formats.export(network, model, examples, kept).files
+    exported = formats.export(network, model, examples, kept)
     files = {
         NETWORK: _whole(exported["onnx_fp16"], setup.size),
         "mobilenetv2_int8.onnx": _whole(exported["onnx_int8"], setup.size),
@@ -148,6 +138,8 @@ def _whole(core: bytes, size: int) -> bytes:
 
 def write_card(study: Study, facts: dict[str, Any]) -> None:
     """Write ``release/README.md`` from its template, the metrics and what was released."""
-    values = read_metrics(study.workspace) | {"release": facts, "small": smallest_lesions(study)}
+    found = out_of_fold(study.workspace, *_ROW)
+    small = small_lesions(found, study.manifest, RELEASED.seed, n_replicates=1)
+    values = read_metrics(study.workspace) | {"release": facts, "small": small}
     text = environment().from_string(_CARD.read_text(encoding="utf-8")).render(values)
     write_text(RELEASE / "README.md", text.replace("\u00a0", " ").strip() + "\n")

@@ -8,7 +8,10 @@ import pandas as pd
 
 from busi_utils.forms import PREDICTIONS, Column, Form
 from busi_utils.kept import read_kept
-from busi_utils.workspace import Workspace
+from busi_utils.workspace import CACHE, Workspace
+
+TIMED = CACHE / "deployed"
+"""Holds the files that are timed: a folder a model, in it one a recipe."""
 
 _COUNT, _SIZE = Column("whole", low=0), Column("whole", low=1)
 _TIME = Column("number", low=0)

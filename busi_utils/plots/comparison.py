@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from busi_utils.analysis.comparison import NETWORK, title_of
 from busi_utils.models import MODELS
-from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH, model_style
+from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH, log_axis, model_style
 from busi_utils.recipe_words import label_of
 from busi_utils.recipes import MEAN
 
@@ -131,10 +130,7 @@ def pareto(table: pd.DataFrame, costs: pd.DataFrame, recipes: Sequence[str], met
                 x = row[column] * scale
                 ax.vlines(x, row[f"{metric}_low"], row[f"{metric}_high"], style["color"], lw=1)
                 ax.plot(x, row[metric], **style, mfc=_fill(model, style["color"]))
-            ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.xaxis.set_major_formatter("{x:g}")
-            ax.xaxis.set_minor_locator(NullLocator())
+            log_axis(ax)
             ax.margins(x=0.12)
         line[0].set_ylabel(metric.replace("_", " "))
         line[0].set_title(label_of(recipe), fontsize=9)

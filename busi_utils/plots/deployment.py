@@ -5,9 +5,8 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
-from busi_utils.plots.theme import PALETTE, PRINT_WIDTH
+from busi_utils.plots.theme import PALETTE, PRINT_WIDTH, log_axis
 
 
 def latency(table: pd.DataFrame) -> Figure:
@@ -28,9 +27,7 @@ def latency(table: pd.DataFrame) -> Figure:
         ax.plot(part["p50_ms"], y, **style, label=f"{threads} {words}")
     ax.set_yticks(range(len(ways)), ways)
     ax.invert_yaxis()
-    ax.set(xscale="log", xlabel="milliseconds an image, median to 95th percentile")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_locator(NullLocator())
+    log_axis(ax)
+    ax.set_xlabel("milliseconds an image, median to 95th percentile")
     fig.legend(loc="outside lower center", ncols=2)
     return fig

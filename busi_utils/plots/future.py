@@ -8,11 +8,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator
 
 from busi_utils.analysis.own_ruler import Away
 from busi_utils.plots.pictures import four_a_row
-from busi_utils.plots.theme import CLASS_COLOURS, PALETTE, PRINT_WIDTH
+from busi_utils.plots.theme import CLASS_COLOURS, PALETTE, PRINT_WIDTH, log_axis
 from busi_utils.study.study import Study
 
 _MARKERS = {"benign": "o", "malignant": "^"}
@@ -72,10 +72,8 @@ def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
             ax.vlines(x, *ends, color=colour, lw=0.9)
             ax.plot(x, row.balanced_accuracy, **style)
     for ax, words in zip(axes, axes_of.values(), strict=True):
-        ax.set(xscale="log", xlabel=words)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_locator(NullLocator())
+        log_axis(ax, (1, 3))
+        ax.set_xlabel(words)
     axes[0].set_ylabel("balanced accuracy, out of fold")
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)

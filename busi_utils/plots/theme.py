@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullLocator
 
 from busi_utils.errors import StudyError
 from busi_utils.kept import read_json
@@ -78,6 +80,14 @@ def use_theme() -> None:
             "svg.hashsalt": "busi",  # element identifiers are the same in every run
         }
     )
+
+
+def log_axis(ax: Axes, subs: Sequence[int] = (1, 2, 5)) -> None:
+    """Make the x-axis logarithmic, with plain numbers at these multiples of powers of ten."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def model_style(model: str) -> dict[str, Any]:

@@ -9,7 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-_BY_HALVES = ("refuted", "partly confirmed", "confirmed")
+from busi_utils.record.counting_rules import (
+    BY_HALVES,
+    by_halves,
+    counted,
+    file_size,
+    least,
+    real_time,
+    runs_there,
+    shallower,
+)
+
+__all__ = [
+    "as_good",
+    "cleaning",
+    "costliest",
+    "counted",
+    "file_size",
+    "heavily",
+    "is_above",
+    "least",
+    "more_data",
+    "needed",
+    "preprocessing",
+    "proposal",
+    "real_time",
+    "reported_test",
+    "reported_training",
+    "runs_there",
+    "shallower",
+    "superior",
+    "too_weak",
+    "underfits",
+]
 
 
 def reported_test(difference: float, standard_error: float) -> str:
@@ -34,7 +66,7 @@ def reported_training(frozen: float, whole: float) -> str:
     frozen, whole : float
         Distance from 65 %, as proportions, of the nearer of the two ways of reading.
     """
-    return _BY_HALVES[2 if frozen <= 0.05 else int(whole <= 0.05)]
+    return BY_HALVES[2 if frozen <= 0.05 else int(whole <= 0.05)]
 
 
 def underfits(better_fits: Sequence[str]) -> str:
@@ -49,20 +81,6 @@ def underfits(better_fits: Sequence[str]) -> str:
     return "confirmed" if better_fits else "refuted"
 
 
-def shallower(own: int, others: Mapping[str, int]) -> str:
-    """Confirmed if both networks that the original names have more layers, partly confirmed if one
-    has, refuted if none.
-
-    Parameters
-    ----------
-    own : int
-        Layers of MobileNetV2.
-    others : mapping of str to int
-    """
-    deeper = sum(depth > own for depth in others.values())
-    return _BY_HALVES[0 if not deeper else 1 + (deeper == len(others))]
-
-
 def too_weak(training_low: float, network_gains: int) -> str:
     """Refuted if the same network is shown to gain by training alone and no other network trained
     alike is shown to gain on it; confirmed if it is the other way round; else partly confirmed.
@@ -75,7 +93,7 @@ def too_weak(training_low: float, network_gains: int) -> str:
         Other networks, from pretrained weights, that are shown to be better.
     """
     by_training, by_network = training_low > 0, network_gains > 0
-    return _BY_HALVES[1 + by_network - by_training]
+    return BY_HALVES[1 + by_network - by_training]
 
 
 def costliest(cost: float, others: Mapping[str, float]) -> str:
@@ -101,7 +119,7 @@ def more_data(shown_here: bool, shown_elsewhere: int) -> str:
     shown_elsewhere : int
         Networks other than MobileNetV2 that it helps.
     """
-    return _BY_HALVES[2 if shown_here else int(shown_elsewhere > 0)]
+    return BY_HALVES[2 if shown_here else int(shown_elsewhere > 0)]
 
 
 def superior(comparisons: int, gains: int, excluded: int) -> str:
@@ -117,50 +135,8 @@ def superior(comparisons: int, gains: int, excluded: int) -> str:
         which a gain of the margin is excluded.
     """
     if gains:
-        return _BY_HALVES[1 + (gains == comparisons)]
+        return by_halves(gains, comparisons)
     return "refuted" if 0 < comparisons == excluded else "unverifiable"
-
-
-def file_size(megabytes: Mapping[str, float], claimed: float) -> str:
-    """A claimed size is confirmed if a saved file is within 0.5 MB of it, else refuted.
-
-    Parameters
-    ----------
-    megabytes : mapping of str to float
-        Size by format, 10^6 bytes.
-    claimed : float
-    """
-    near = min(abs(size - claimed) for size in megabytes.values()) <= 0.5
-    return "confirmed" if near else "refuted"
-
-
-def least(own: float, others: Mapping[str, float]) -> str:
-    """Confirmed if MobileNetV2's figure is below that of every network that the original names,
-    partly confirmed if below some, refuted if below none; unverifiable without any.
-
-    Parameters
-    ----------
-    own : float
-    others : mapping of str to float
-    """
-    if not others:
-        return "unverifiable"
-    below = sum(own < value for value in others.values())
-    return _BY_HALVES[0 if not below else 1 + (below == len(others))]
-
-
-def counted(claimed: float, readings: Sequence[float], decimals: int) -> str:
-    """Confirmed if some natural way of counting gives the claimed number, as rounded; else refuted.
-
-    Parameters
-    ----------
-    claimed : float
-    readings : sequence of float
-        The ways of counting, one each.
-    decimals : int
-        To which the claim is rounded.
-    """
-    return "confirmed" if claimed in [round(value, decimals) for value in readings] else "refuted"
 
 
 def preprocessing(choices_shown: int, bugs_shown: int) -> str:
@@ -171,7 +147,7 @@ def preprocessing(choices_shown: int, bugs_shown: int) -> str:
     ----------
     choices_shown, bugs_shown : int
     """
-    return _BY_HALVES[2 if choices_shown else int(bugs_shown > 0)]
+    return BY_HALVES[2 if choices_shown else int(bugs_shown > 0)]
 
 
 def cleaning(learnt_shown: int, told_shown: int) -> str:
@@ -184,7 +160,7 @@ def cleaning(learnt_shown: int, told_shown: int) -> str:
     learnt_shown, told_shown : int
         Differences of either kind that are shown.
     """
-    return _BY_HALVES[2 if learnt_shown else int(told_shown > 0)]
+    return BY_HALVES[2 if learnt_shown else int(told_shown > 0)]
 
 
 def heavily(lows: Sequence[float], points: float) -> str:
@@ -197,7 +173,7 @@ def heavily(lows: Sequence[float], points: float) -> str:
         The end nearer to 0 of the interval of each fault that is shown, in points, unsigned.
     points : float
     """
-    return _BY_HALVES[2 if any(low >= points for low in lows) else int(len(lows) > 0)]
+    return BY_HALVES[2 if any(low >= points for low in lows) else int(len(lows) > 0)]
 
 
 def needed(comparisons: int, gains: int, excluded: int) -> str:
@@ -237,7 +213,7 @@ def proposal(compared: int, gains: int) -> str:
     """
     if not compared:
         return "unverifiable"
-    return _BY_HALVES[0 if not gains else 1 + (gains == compared)]
+    return by_halves(gains, compared)
 
 
 def as_good(lows: Sequence[float], margin: float) -> str:
@@ -252,36 +228,3 @@ def as_good(lows: Sequence[float], margin: float) -> str:
     """
     lost = "confirmed" if max(lows, default=0.0) > -margin else "refuted"
     return lost if lows else "unverifiable"
-
-
-def real_time(milliseconds: float | None, limit: float) -> str:
-    """Confirmed if 95 of 100 answers of the released network come, on one thread of a processor,
-    within the time between two frames of a scanner at 25 frames a second; else refuted;
-    unverifiable if nothing was timed.
-
-    Parameters
-    ----------
-    milliseconds : float or None
-        95th percentile for one image, in the runtime that users have.
-    limit : float
-        Milliseconds between two frames.
-    """
-    if milliseconds is None:
-        return "unverifiable"
-    return "confirmed" if milliseconds <= limit else "refuted"
-
-
-def runs_there(places: Mapping[str, bool | None]) -> str:
-    """Confirmed if the network answered, as it should and within a second, in every place that the
-    claim names; partly confirmed if in some; refuted if in none of those tried; unverifiable if
-    none was tried.
-
-    Parameters
-    ----------
-    places : mapping of str to bool or None
-        Place to whether it did; None: not tried.
-    """
-    tried = [did for did in places.values() if did is not None]
-    if not tried:
-        return "unverifiable"
-    return _BY_HALVES[0 if not any(tried) else 1 + (sum(tried) == len(places))]

@@ -14,7 +14,6 @@ import pandas as pd
 import tensorflow as tf
 
 from busi_utils import CLASSES
-from busi_utils.audit.folds import inner_split, is_grouped
 from busi_utils.study.cells import Cell, prediction_table, save_cell, start_of_record
 from busi_utils.study.distillation import taught, teachers_of
 from busi_utils.study.inputs import require_start
@@ -128,14 +127,13 @@ def prepare(study: Study, cell: Cell, report: Callable[[str], None] | None = Non
         If data or weights are missing, or the input size does not suit the networks.
     """
     study.require_images(cell)
-    folds = study.folds(cell.cohort)
-    ids = inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
+    ids = study.parts(cell)
     said = _taught(study, cell, ids[0])  # first: teachers and student are built from global seeds
     setup = setup_of(study, cell)
     identity = study.config_hash(cell, setup.initial.sha256)
     tf.config.experimental.enable_op_determinism()
     network, bank = setup.network, setup.bank(study.bank_files(cell.cohort))
-    labels = folds.set_index("image_id")["label"]
+    labels = study.folds(cell.cohort).set_index("image_id")["label"]
     parts = [_part(bank, part, labels) for part in ids]
     started = time.perf_counter()
     bank.require_for_training(parts[0].rows, report or NowAndThen(str(cell)))

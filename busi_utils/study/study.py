@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from busi_utils.audit.cohorts import cohort_files
-from busi_utils.audit.folds import read_folds
+from busi_utils.audit.folds import inner_split, is_grouped, read_folds
 from busi_utils.audit.manifest import read_manifest
 from busi_utils.errors import StudyError
 from busi_utils.kept import read_json
@@ -136,6 +136,11 @@ class Study:
     @cached_property
     def _images_and_masks(self) -> pd.DataFrame:
         return cohort_files("raw_with_masks", self.manifest, self.sources)
+
+    def parts(self, cell: Cell) -> tuple[list[str], list[str], list[str]]:
+        """Return the ``image_id`` of a cell's training, validation and test images."""
+        folds = self.folds(cell.cohort)
+        return inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
 
     def bank_files(self, cohort: str) -> pd.DataFrame:
         """Return the images whose frozen outputs a cohort's cells share with other cohorts."""
