@@ -11,6 +11,7 @@ from busi_utils.audit.any_folder import audit_folder
 from busi_utils.audit.folder_page import audit_page, leaks
 from busi_utils.audit.images import looks_like_mask
 from busi_utils.audit.layouts import read_layout
+from busi_utils.audit.sift import describe, matches, mirrored, working_frame
 from busi_utils.audit.turned import find_turned
 from busi_utils.errors import StudyError
 
@@ -141,9 +142,20 @@ TURNS = {
 @pytest.mark.parametrize("turn", TURNS)
 def test_turned_and_mirrored_copies_are_found_and_nothing_else(planted, turn):
     copies = [np.ascontiguousarray(TURNS[turn](image)) for image in planted.images[:4]]
-    found = find_turned([*planted.images, *copies])
+    frames = [working_frame(image) for image in (*planted.images, *copies)]
+    found = find_turned(frames, [describe(frame)[1] for frame in frames])
     n = len(planted.images)
     assert {(i, j) for i, j, *_ in found} == {(k, n + k) for k in range(4)}
+
+
+def test_a_mirrored_image_has_the_features_that_were_told(planted):
+    frame = working_frame(planted.images[0])
+    seen = describe(np.ascontiguousarray(frame[:, ::-1]))[1]
+    told = mirrored(describe(frame)[1], frame.shape[1])
+    first, second = matches(told, seen)
+    assert len(first) > 30
+    assert np.median(np.abs(told.points[first] - seen.points[second])) < 0.01
+    assert np.median(np.abs(told.descriptors[first].astype(int) - seen.descriptors[second])) == 0
 
 
 def test_a_mask_is_known_by_its_grey_levels(planted):

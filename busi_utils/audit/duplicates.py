@@ -68,7 +68,8 @@ def find_duplicates(greys: Sequence[np.ndarray]) -> pd.DataFrame:
     unique = [greys[copies[digest][0]] for digest in distinct]
     rows = [(i, j, "exact", 1.0) for same in copies.values() for i in same for j in same if i < j]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and NumPy release the interpreter
-        features = list(pool.map(describe, unique))
+        both = list(pool.map(describe, unique))
+        features, turning = [one for one, _ in both], [one for _, one in both]
         pairs = _candidates(np.array([f.code for f in features]))
 
         def check(pair: tuple[int, int]) -> tuple[str, float] | None:
@@ -81,7 +82,7 @@ def find_duplicates(greys: Sequence[np.ndarray]) -> pd.DataFrame:
                 for i in copies[distinct[a]]:
                     rows += [(min(i, j), max(i, j), *verdict) for j in copies[distinct[b]]]
     found = {(i, j) for i, j, *_ in rows}
-    for a, b, *verdict in find_turned(unique):
+    for a, b, *verdict in find_turned([working_frame(grey) for grey in unique], turning):
         for i in copies[distinct[a]]:
             for j in copies[distinct[b]]:
                 pair = (min(i, j), max(i, j))

@@ -5,6 +5,7 @@ Every length is in pixels of the working frame: the image with its longer side s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -62,11 +63,12 @@ def working_frame(grey: np.ndarray) -> np.ndarray:
     return cv2.resize(grey, size, interpolation=method)
 
 
-def describe(grey: np.ndarray, upright: bool = True) -> Features:
-    """Extract SIFT features and their mean embedding.
+def describe(grey: np.ndarray) -> tuple[Features, Features]:
+    """Extract SIFT features and their mean embedding, once upright and once not.
 
-    A scanner's copies of a B-mode image are scaled, cropped or brightened but never rotated, so
-    key points keep the upright orientation, which makes them more distinctive (Lowe 2004). The code
+    A scanner's copies of a B-mode image are scaled, cropped or brightened but never rotated: for
+    them key points are kept upright, which makes them more distinctive (Lowe 2004). The others
+    have the orientation of their own gradient, for what was turned since. The code
     is the mean of random Fourier features of the descriptors (Rahimi & Recht 2007): the inner
     product of two codes approximates the average Gaussian kernel over all descriptor pairs
     (efficient match kernel, Bo & Sminchisescu 2009) and so counts common structures wherever
@@ -76,31 +78,50 @@ def describe(grey: np.ndarray, upright: bool = True) -> Features:
     ----------
     grey : np.ndarray
         Shape (H, W), uint8.
-    upright : bool
-        False: every key point has the orientation of its own gradient.
 
     Returns
     -------
-    Features
+    upright, turning : Features
         With no rows and a zero code where the image has no structure.
     """
     frame = working_frame(grey)
     sift = cv2.SIFT_create(nfeatures=_MOST_FEATURES, contrastThreshold=0.02)
-    keys = sift.detect(frame, None)
-    if upright:
-        found = {}
-        for key in keys:
-            key.angle = 0.0
-            found[(*key.pt, key.size)] = key  # SIFT repeats a point for every orientation
-        keys = [found[place] for place in sorted(found)]
-    keys, descriptors = sift.compute(frame, keys)
+    keys, descriptors = sift.detectAndCompute(frame, None)
+    turning = _features(keys, descriptors)
+    found = {}
+    for key in keys:
+        key.angle = 0.0
+        found[(*key.pt, key.size)] = key  # SIFT repeats a point for every orientation
+    upright = _features(*sift.compute(frame, [found[place] for place in sorted(found)]))
+    return upright, turning
+
+
+def _features(keys: Sequence[cv2.KeyPoint], descriptors: np.ndarray | None) -> Features:
     if descriptors is None or not len(keys):
         empty = np.zeros((0, 128), np.uint8)
         return Features(np.zeros((0, 2), np.float32), empty, np.zeros(CODE_LENGTH, np.float32))
     points = np.array([key.pt for key in keys], np.float32)
+    return Features(points, descriptors.astype(np.uint8), _code(descriptors))
+
+
+def mirrored(features: Features, width: int) -> Features:
+    """Return the features that the mirror image of a working frame has, without looking for them.
+
+    Mirroring reverses the rows of a descriptor's 4 x 4 histograms and the sense of their eight
+    angles (Ma et al. 2010), since OpenCV lays both out along the key point's own direction.
+    """
+    if not len(features.points):
+        return features
+    points = features.points.copy()
+    points[:, 0] = width - 0.5 - points[:, 0]  # SIFT places them 0.25 pixels too far to the right
+    histograms = features.descriptors.reshape(-1, 4, 4, 8)
+    turned = np.ascontiguousarray(histograms[:, ::-1][..., -np.arange(8)]).reshape(-1, 128)
+    return Features(points, turned, _code(turned))
+
+
+def _code(descriptors: np.ndarray) -> np.ndarray:
     weights, phases = _random_projection()
-    code = np.cos(_hellinger(descriptors) @ weights + phases).mean(axis=0)
-    return Features(points, descriptors.astype(np.uint8), code)
+    return np.cos(_hellinger(descriptors) @ weights + phases).mean(axis=0)
 
 
 @cache
@@ -152,12 +173,14 @@ def matches(a: Features, b: Features) -> tuple[np.ndarray, np.ndarray]:
     if min(len(a.points), len(b.points)) < 3:
         return np.zeros(0, int), np.zeros(0, int)
     likeness = _hellinger(a.descriptors) @ _hellinger(b.descriptors).T
-    nearest = likeness.argmax(axis=1)
+    nearest, back = likeness.argmax(axis=1), likeness.argmax(axis=0)
     rows = np.arange(len(nearest))
-    two = np.partition(likeness, -2, axis=1)[:, -2:]
+    first = likeness[rows, nearest]
+    likeness[rows, nearest] = -1  # what is left shows the second nearest
+    two = np.column_stack([likeness.max(axis=1), first])
     distance = np.sqrt(np.maximum(2 - 2 * two, 1e-6))  # of unit vectors, from their cosine
     ratio = distance[:, 1] / distance[:, 0]
-    keep = np.flatnonzero((likeness.argmax(axis=0)[nearest] == rows) & (ratio < _RATIO))
+    keep = np.flatnonzero((back[nearest] == rows) & (ratio < _RATIO))
     keep = keep[np.argsort(ratio[keep], kind="stable")][:_MOST_MATCHES]
     return keep, nearest[keep]
 

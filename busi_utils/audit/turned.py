@@ -20,9 +20,8 @@ from busi_utils.audit.sift import (
     SCALES,
     TOLERANCE,
     Features,
-    describe,
     matches,
-    working_frame,
+    mirrored,
 )
 from busi_utils.audit.tiles import aligned
 
@@ -32,13 +31,17 @@ _LOWEST_SCORE = 0.5  # higher than for upright twins: next frames of a sweep are
 _UPRIGHT = 4.0  # degrees; what is turned by less is left to the upright search
 
 
-def find_turned(greys: Sequence[np.ndarray]) -> list[tuple[int, int, str, float]]:
+def find_turned(
+    frames: Sequence[np.ndarray], plain: Sequence[Features]
+) -> list[tuple[int, int, str, float]]:
     """Find pairs of which one is a turned or mirrored copy of the other.
 
     Parameters
     ----------
-    greys : sequence of np.ndarray
-        Images of any size, shape (H, W), uint8, no two with equal pixels.
+    frames : sequence of np.ndarray
+        Working frames of images of which no two have equal pixels, see `sift.working_frame`.
+    plain : sequence of Features
+        Their features that are not kept upright, see `sift.describe`.
 
     Returns
     -------
@@ -46,18 +49,16 @@ def find_turned(greys: Sequence[np.ndarray]) -> list[tuple[int, int, str, float]
         ``(i, j, kind, score)``: positions ``i < j``; ``kind`` ``turned`` or ``mirrored`` (and
         perhaps turned too); ``score`` the median tile correlation, in [0.5, 1].
     """
-    if len(greys) < 2:
+    if len(frames) < 2:
         return []
-    frames = [working_frame(grey) for grey in greys]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        plain = list(pool.map(_oriented, frames))
-        mirrored = list(pool.map(_oriented, [frame[:, ::-1] for frame in frames]))
-        asked = _candidates(plain, plain, "turned") + _candidates(mirrored, plain, "mirrored")
+        flipped = list(pool.map(mirrored, plain, [frame.shape[1] for frame in frames]))
+        asked = _candidates(plain, plain, "turned") + _candidates(flipped, plain, "mirrored")
 
         def check(question: tuple[int, int, str]) -> float | None:
             a, b, kind = question
             flip = kind == "mirrored"
-            features = (mirrored if flip else plain)[a]
+            features = (flipped if flip else plain)[a]
             frame = frames[a][:, ::-1] if flip else frames[a]
             return _score(frame, frames[b], features, plain[b], flip)
 
@@ -68,10 +69,6 @@ def find_turned(greys: Sequence[np.ndarray]) -> list[tuple[int, int, str, float]
             pair = (min(a, b), max(a, b))
             best[pair] = max(best.get(pair, (0.0, kind)), (score, kind))
     return [(i, j, kind, score) for (i, j), (score, kind) in sorted(best.items())]
-
-
-def _oriented(frame: np.ndarray) -> Features:
-    return describe(np.ascontiguousarray(frame), upright=False)
 
 
 def _candidates(
