@@ -1,35 +1,54 @@
-"""What the report's template can call: figures, tables and numbered references to them."""
+"""What the report's templates can call: figures, tables and numbered references to them."""
 
 from __future__ import annotations
 
+import json
+import os.path
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
+from busi_report.pipe_tables import escape, pipe_table
 from busi_utils.errors import StudyError
 from busi_utils.plots.theme import PRINT_WIDTH, RASTER_DPI, read_figures
 from busi_utils.record.claims import claim_table
 from busi_utils.record.formats import cell
 from busi_utils.record.numbers import read_table
-from busi_utils.workspace import Workspace
+from busi_utils.workspace import NOTEBOOKS, Workspace
 
-NATURAL_WIDTH = 84
-"""Characters that a line of a table may have before its cells are wrapped."""
-PANDOC_COLUMNS = 200
-"""Passed to pandoc: a table whose rule is longer than this takes the text width and wraps."""
 _LEFT = frozenset(
     {"", "words", "hash", "recipe", "brief"}
 )  # set flush left; all others are numbers
 
 
-class Parts:
-    """Figures and tables of one report, numbered in the order of their appearance.
+@dataclass(frozen=True)
+class Document:
+    """One text made from a template: its name, its folder under ``report/``, what numbers start with."""
 
-    The template is rendered twice: the first time numbers are given out and `ref` answers with a
-    blank, the second time every reference is known, also those that point ahead.
+    name: str
+    template: Path
+    folder: str = "."
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a figure or table stands: its document and its number there, such as ``S3``."""
+
+    document: Document
+    number: str
+
+
+class Parts:
+    """Figures and tables of one document, numbered in the order of their appearance.
+
+    Templates are rendered twice: the first time numbers are given out and `ref` answers with a
+    blank, the second time every reference is known, also those ahead or in the other document.
 
     Parameters
     ----------
@@ -39,20 +58,29 @@ class Parts:
         Data set that every figure must come from; ``phantom`` marks the captions.
     raster : bool
         True for HTML (PNG), False for PDF (SVG).
+    document : Document
+        The one that is written.
     known : Mapping or None
-        Numbers of the first pass, ``figure:<name>`` and ``table:<name>`` to number; None in it.
+        Places of the first pass, by ``figure:<name>`` and ``table:<name>``; None in it.
     """
 
     def __init__(
-        self, workspace: Workspace, dataset: str, raster: bool, known: Mapping[str, int] | None
+        self,
+        workspace: Workspace,
+        dataset: str,
+        raster: bool,
+        document: Document,
+        known: Mapping[str, Place] | None,
     ) -> None:
         self.workspace, self.dataset, self.raster = workspace, dataset, raster
-        self.known, self.given = known, {}
+        self.document, self.known = document, known
+        self.given: dict[str, Place] = {}
+        self.to_be_stated: list[str] = []
         self.figures = read_figures(workspace)
         self.mark = " *Synthetic phantoms, no patient data.*" if dataset == "phantom" else ""
 
     def figure(self, name: str) -> str:
-        """Place a figure of ``figures/manifest.json`` with its caption and alt text."""
+        """Place a figure of ``figures/manifest.json`` with its caption, source and alt text."""
         entry = self.figures.get(name)
         if entry is None:
             raise StudyError(f"figure '{name}' is not in {self.workspace.figures}: run notebooks")
@@ -64,7 +92,7 @@ class Parts:
         number = self._number("figure", name)
         file = entry["raster"] if self.raster else entry["file"]
         alt = entry["alt"].replace("\\", "").replace('"', "'").replace("\n", " ")
-        caption = f"**Figure {number}.** {escape(entry['caption'])}{self.mark}"
+        caption = f"**Figure {number}.** {escape(entry['caption'])}{self.mark}{self._source(name)}"
         width = self._width(entry["raster"])
         return f'\n![{caption}](figures/{file}){{#fig-{name} width={width}% alt="{alt}"}}\n'
 
@@ -74,15 +102,23 @@ class Parts:
         Parameters
         ----------
         name : str
-            File without ``.csv``; ``claims`` is the table of claims and verdicts.
+            File without ``.csv``.
         caption : str
             Markdown.
         columns : Mapping
             Header to ``column:format``, see `formats.cell`, in the order of the page.
         """
-        is_claims = name == "claims"
-        frame = claim_table(self.workspace) if is_claims else read_table(name, self.workspace)
-        return self._placed(name, frame, caption, columns)
+        frame = read_table(name, self.workspace)
+        return self._placed(name, frame, f"{caption}{self.mark}{self._source(name, name)}", columns)
+
+    def claim_rows(self, caption: str) -> str:
+        """Place the table of claims; a claim's number leads to the cell that judges it."""
+        frame = claim_table(self.workspace)
+        lines = frame[["claim", "evidence", "verdict"]].map(escape)
+        lines.insert(0, "claim_id", [self._link(name) or name for name in frame["claim_id"]])
+        columns = {"": "claim_id", "Claim": "claim", "Number": "evidence", "Verdict": "verdict"}
+        text = f"{caption}{self.mark}{self._source('', 'verdicts')}"
+        return self._placed("claims", lines, text, columns, raw=True, shares=(7, 31, 48, 14))
 
     def rows(
         self, name: str, *, caption: str, columns: Mapping[str, str], lines: list[list[str]]
@@ -92,7 +128,7 @@ class Parts:
         return self._placed(name, pd.DataFrame(lines, columns=keys), caption, columns, raw=True)
 
     def ref(self, label: str) -> str:
-        """Return a linked "Figure 3" or "Table 2" for ``figure:<name>`` or ``table:<name>``."""
+        """Return a linked "Figure 3" or "Table S2" for ``figure:<name>`` or ``table:<name>``."""
         kind, _, name = label.partition(":")
         if kind not in ("figure", "table"):
             raise StudyError(f"ref('{label}') must start with 'figure:' or 'table:'")
@@ -100,7 +136,9 @@ class Parts:
             return ""
         if label not in self.known:
             raise StudyError(f"ref('{label}') points at a {kind} that the report does not show")
-        return f"[{kind.capitalize()}\u00a0{self.known[label]}](#{kind[:3]}-{name})"
+        place = self.known[label]
+        shown = f"{kind.capitalize()}\u00a0{place.number}"
+        return f"[{shown}]({self._address(place.document)}#{kind[:3]}-{name})"
 
     def has(self, label: str) -> bool:
         """Say whether a figure or table has been made in this workspace."""
@@ -109,18 +147,50 @@ class Parts:
             return self.figures.get(name, {}).get("dataset") == self.dataset
         return (self.workspace.tables / f"{name}.csv").is_file()
 
+    def to_state(self, what: str) -> str:
+        """Leave a named gap for what only a person can say; the build lists them."""
+        self.to_be_stated.append(what)
+        return f"[{what}: to be stated by the authors]{{.gap}}"
+
+    def _address(self, document: Document) -> str:
+        if document == self.document:
+            return ""
+        name = f"{document.name}.{'html' if self.raster else 'pdf'}"
+        return self._path(f"{document.folder}/{name}")
+
+    def _path(self, below_report: str) -> str:
+        """Return a file under ``report/`` as this document links to it."""
+        return os.path.relpath(below_report, self.document.folder).replace(os.sep, "/")
+
+    def _source(self, name: str, table: str = "") -> str:
+        """Return the links to the notebook's cell that made a part and to a table's file."""
+        links = [self._link(name, "notebook\u00a0{}")]
+        if table:
+            links.append(f"[data]({self._path(f'tables/{table}.csv')})")
+        return f" [{', '.join(filter(None, links))}]{{.source}}" if any(links) else ""
+
+    def _link(self, name: str, text: str = "") -> str:
+        """Return a link to the cell of a figure, table or claim, or nothing if no cell names it."""
+        if name not in _cells():
+            return ""
+        notebook, cell_id = _cells()[name]
+        shown = text.format(notebook[:2]) or name
+        return f"[{shown}]({self._path(f'notebooks/{notebook}.html')}#{cell_id})"
+
     def _width(self, raster: str) -> int:
         """Return the share of the text width, per cent, at which type has its intended size."""
         with Image.open(self.workspace.figures / raster) as image:
             inches = image.width / RASTER_DPI
         return min(100, round(100 * inches / PRINT_WIDTH))
 
-    def _number(self, kind: str, name: str) -> int:
+    def _number(self, kind: str, name: str) -> str:
         label = f"{kind}:{name}"
         if label in self.given:
             raise StudyError(f"{kind} '{name}' is placed twice: refer to it with ref('{label}')")
-        self.given[label] = 1 + sum(key.startswith(f"{kind}:") for key in self.given)
-        return self.given[label]
+        before = sum(key.startswith(f"{kind}:") for key in self.given)
+        place = Place(self.document, f"{self.document.prefix}{before + 1}")
+        self.given[label] = place
+        return place.number
 
     def _placed(
         self,
@@ -129,6 +199,7 @@ class Parts:
         caption: str,
         columns: Mapping[str, str],
         raw: bool = False,
+        shares: Sequence[int] = (),
     ) -> str:
         number = self._number("table", name)
         write = (lambda text: text) if raw else escape
@@ -140,42 +211,17 @@ class Parts:
         except StudyError as error:
             raise StudyError(f"table '{name}': {error}") from error
         right = [spec.partition(":")[2] not in _LEFT for spec in columns.values()]
-        text = f"**Table {number}.** {caption}{'' if raw else self.mark}"
-        return f"\n{pipe_table(list(columns), body, right)}\n\n: {text} {{#tab-{name}}}\n"
+        text = f"**Table {number}.** {caption}"
+        return f"\n{pipe_table(list(columns), body, right, shares)}\n\n: {text} {{#tab-{name}}}\n"
 
 
-def pipe_table(header: list[str], body: list[list[str]], right: list[bool]) -> str:
-    """Return a pandoc pipe table; one that is too wide is wrapped to the text width."""
-    lines = [header, *body]
-    columns = list(zip(*lines, strict=True))
-    natural = [max(len(text) for text in column) for column in columns]
-    if sum(natural) + 2 * len(natural) <= NATURAL_WIDTH:
-        dashes = [3] * len(natural)
-    else:
-        dashes = _wrapped(columns, natural, right)
-    rule = [
-        ("-" * (width - 1) + ":") if at_right else (":" + "-" * (width - 1))
-        for width, at_right in zip(dashes, right, strict=True)
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *body])
-
-
-def _wrapped(columns: list[tuple[str, ...]], natural: list[int], right: list[bool]) -> list[int]:
-    """Share the line: numbers and longest words keep their width, long text gets the rest."""
-    words = [max(len(w) for text in column for w in text.split() or [""]) for column in columns]
-    least = [
-        2 + (n if at_right and n <= 24 else min(w, n))
-        for w, n, at_right in zip(words, natural, right, strict=True)
-    ]
-    spare = max(0, 110 - sum(least))
-    want = [max(0, min(n, 160) - m) for n, m in zip(natural, least, strict=True)]
-    total = sum(want) or 1
-    shares = [m + spare * w / total for m, w in zip(least, want, strict=True)]
-    scale = 2.5 * PANDOC_COLUMNS / sum(shares)
-    return [max(3, round(scale * share)) for share in shares]
-
-
-def escape(text: Any) -> str:
-    """Return plain text as pandoc Markdown that shows exactly this text on one line."""
-    flat = re.sub(r"(?<=\d) (?=%)", "\u00a0", " ".join(str(text).split()))
-    return re.sub(r"([\\`*_{}\[\]<>#$@^~|])", r"\\\1", flat)
+@cache
+def _cells() -> dict[str, tuple[str, str]]:
+    """Return notebook and cell that name a figure, table or claim, by its name."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        for one in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if one["cell_type"] == "code":
+                for name in re.findall(r'"([A-Za-z0-9_]+)"', "".join(one["source"])):
+                    found[name] = (path.stem, one["id"])
+    return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from busi_utils.errors import StudyError
-from busi_utils.record.claims import OPEN, claim_table
-from busi_utils.record.numbers import VERDICTS, read_metrics
+from busi_utils.record.claims import verdict_counts
+from busi_utils.record.numbers import read_metrics
 from busi_utils.record.templates import fill
 from busi_utils.workspace import REPOSITORY, Workspace, write_text
 
@@ -43,10 +43,9 @@ def update_readme(workspace: Workspace, path: Path = README) -> bool:
 def headline_block(workspace: Workspace) -> str:
     """Return ``report/headline.md`` filled from a workspace; one sentence if there is no run."""
     metrics = read_metrics(workspace)
-    found = claim_table(workspace)["verdict"].value_counts().drop(OPEN, errors="ignore")
     values = metrics | {
         "phantom": metrics.get("run", {}).get("dataset") == "phantom",
-        "verdicts": {verdict: int(found[verdict]) for verdict in VERDICTS if verdict in found},
+        "verdicts": verdict_counts(workspace),
         "figure": (workspace.figures / "baseline_changes.svg").is_file(),
     }
     text = fill(HEADLINE.read_text(encoding="utf-8"), values, HEADLINE.name)

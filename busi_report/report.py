@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import re
 import traceback
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import matplotlib
 import typst
+import yaml
 
 from busi_report.pandoc import CSS, as_url, pandoc
-from busi_report.parts import PANDOC_COLUMNS, Parts
+from busi_report.parts import Document, Parts
+from busi_report.pipe_tables import PANDOC_COLUMNS
 from busi_utils.errors import StudyError
+from busi_utils.plots.summary import draw_summary
+from busi_utils.plots.theme import read_figures
 from busi_utils.recipes import RECIPES
 from busi_utils.record import templates
+from busi_utils.record.claims import CLAIMS, verdict_counts
 from busi_utils.record.numbers import read_metrics, record_metrics
 from busi_utils.study.predictions import read_run_record, record_files
 from busi_utils.study.rows import unknown_starts
 from busi_utils.workspace import REPOSITORY, Workspace, atomic_path, write_text
 
-TEMPLATE = REPOSITORY / "report" / "report.md"
+DOCUMENTS = (
+    Document("report", REPOSITORY / "report" / "report.md"),
+    Document("supplement", REPOSITORY / "report" / "supplement.md", "supplement", "S"),
+)
 BIBLIOGRAPHY = REPOSITORY / "report" / "references.bib"
 PAGE = REPOSITORY / "report" / "page.typ"
+PDF_STANDARDS = ["a-2a"]
 BANNER = "Demonstration on synthetic phantoms: no number here says anything about patients."
 _TRAINED = ("init", "seconds", "seconds_frozen_part", "processor", "python", "versions")
 _SOURCE = "markdown+table_attributes"
 
 
 def build_report(
-    workspace: Workspace, dataset: str, template: Path = TEMPLATE
-) -> tuple[Path, Path]:
-    """Fill the template and write ``report/report.html`` and ``report/report.pdf``.
+    workspace: Workspace, dataset: str, documents: Sequence[Document] = DOCUMENTS
+) -> tuple[list[Path], list[str]]:
+    """Fill the templates and write each document under ``report/`` as HTML and PDF.
 
     The page holds its images, style and formulas itself; the PDF embeds its fonts, and both are
     byte-identical when nothing has changed.
@@ -43,13 +56,15 @@ def build_report(
         Whose metrics, tables and figures are shown, and which receives the report.
     dataset : str
         ``phantom`` puts a banner on the page and on every sheet.
-    template : Path
-        Jinja2 and Markdown.
+    documents : sequence of Document
+        They refer to each other's figures and tables.
 
     Returns
     -------
-    tuple of Path
-        HTML and PDF.
+    list of Path
+        HTML and PDF of each document.
+    list of str
+        What the texts leave to be stated by a person.
 
     Raises
     ------
@@ -61,20 +76,37 @@ def build_report(
     if trained := training_summary(dataset, workspace):
         record_metrics("training", trained, workspace)
     metrics = read_metrics(workspace)
+    draw_summary(metrics, workspace, dataset)
     banner = _banner(workspace, dataset)
-    html = _to_html(fill(template, metrics, workspace, dataset, raster=True), workspace, banner)
-    pdf = _to_pdf(fill(template, metrics, workspace, dataset, raster=False), workspace, banner)
-    page, sheets = workspace.report / "report.html", workspace.report / "report.pdf"
-    write_text(page, html)
-    with atomic_path(sheets) as path:
-        path.write_bytes(pdf)
-    return page, sheets
+    pages, gaps = fill(documents, metrics, workspace, dataset, raster=True)
+    sheets, _ = fill(documents, metrics, workspace, dataset, raster=False)
+    written = []
+    for document in documents:
+        folder = workspace.report / document.folder
+        html, pdf = folder / f"{document.name}.html", folder / f"{document.name}.pdf"
+        write_text(html, _to_html(pages[document.name], workspace, banner))
+        data = _to_pdf(sheets[document.name], workspace, banner)
+        with atomic_path(pdf) as path:
+            path.write_bytes(data)
+        written += [html, pdf]
+    return written, gaps
 
 
 def fill(
-    template: Path, metrics: dict[str, Any], workspace: Workspace, dataset: str, raster: bool
-) -> str:
-    """Return the template as Markdown with every placeholder filled and every part numbered.
+    documents: Sequence[Document],
+    metrics: dict[str, Any],
+    workspace: Workspace,
+    dataset: str,
+    raster: bool,
+) -> tuple[dict[str, str], list[str]]:
+    """Fill the templates' placeholders and number their parts.
+
+    Returns
+    -------
+    dict
+        Markdown by the document's name.
+    list of str
+        What the texts leave to be stated by a person.
 
     Raises
     ------
@@ -83,10 +115,10 @@ def fill(
     """
     known = None
     for _ in range(2):
-        parts = Parts(workspace, dataset, raster, known)
-        text = _render(template, metrics, parts)
-        known = parts.given
-    return text
+        parts = [Parts(workspace, dataset, raster, document, known) for document in documents]
+        texts = {p.document.name: _render(p.document.template, metrics, p) for p in parts}
+        known = {label: place for p in parts for label, place in p.given.items()}
+    return texts, [gap for p in parts for gap in p.to_be_stated]
 
 
 def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
@@ -97,8 +129,15 @@ def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
         "rows": parts.rows,
         "ref": parts.ref,
         "has": parts.has,
+        "claim_rows": parts.claim_rows,
+        "to_state": parts.to_state,
+        "claims": CLAIMS,
+        "verdicts": verdict_counts(parts.workspace),
+        "supplement": "supplement/supplement.html" if parts.raster else "supplement/supplement.pdf",
         "dataset": parts.dataset,
         "phantom": parts.dataset == "phantom",
+        "version": metadata.version("busi-utils"),
+        "date": f"{_released():%-d %B %Y}",
     }
     try:
         return environment.get_template(template.name).render(metrics)
@@ -169,6 +208,8 @@ def _to_pdf(text: str, workspace: Workspace, banner: str) -> bytes:
     document = pandoc(
         text, source=_SOURCE, target="typst-citations", folder=workspace.root, options=options
     )
+    alts = {name: entry["alt"] for name, entry in read_figures(workspace).items()}
+    document = re.sub(r'image\("figures/(\w+)\.svg"', lambda m: _described(m, alts), document)
     # The figures are set in DejaVu Sans, which matplotlib brings along.
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     try:
@@ -177,10 +218,22 @@ def _to_pdf(text: str, workspace: Workspace, banner: str) -> bytes:
             root=str(workspace.root),
             font_paths=[str(fonts)],
             ignore_system_fonts=True,
-            timestamp=0,
+            timestamp=int(_released().timestamp()),
+            pdf_standards=PDF_STANDARDS,
         )
     except Exception as error:  # typst raises its own class, RuntimeError in older versions
         raise StudyError(f"typst could not set the PDF: {error}") from error
+
+
+def _released() -> datetime:
+    """Return the date of this version: the report's date, whenever it is built."""
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    return datetime.combine(cited["date-released"], time(), UTC)
+
+
+def _described(image: re.Match[str], alts: Mapping[str, str]) -> str:
+    """Give an image its alt text, which pandoc's writer of typst leaves out."""
+    return f"{image[0]}, alt: {json.dumps(alts[image[1]], ensure_ascii=False)}"
 
 
 def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:

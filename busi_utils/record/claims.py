@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from busi_utils.record.numbers import VERDICT_COLUMNS, read_verdicts
+from busi_utils.record.numbers import VERDICT_COLUMNS, VERDICTS, read_verdicts
 from busi_utils.workspace import Workspace
 
 OPEN = "not yet examined"
@@ -103,3 +103,9 @@ def claim_table(workspace: Workspace) -> pd.DataFrame:
             evidence, verdict = found.loc[claim.claim_id, ["evidence", "verdict"]]
         rows.append((claim.claim_id, claim.section, f"“{claim.words}”", evidence, verdict))
     return pd.DataFrame(rows, columns=["claim_id", "section", "claim", "evidence", "verdict"])
+
+
+def verdict_counts(workspace: Workspace) -> dict[str, int]:
+    """Return how many claims have each verdict, in the order of `VERDICTS`; open ones left out."""
+    found = claim_table(workspace)["verdict"].value_counts()
+    return {verdict: int(found[verdict]) for verdict in VERDICTS if verdict in found}

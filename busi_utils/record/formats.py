@@ -68,6 +68,24 @@ def points_ci(
     return f"{value}{_SPACE}points (95{_SPACE}% CI {low}{_SPACE}to{_SPACE}{high})"
 
 
+def span(values: Mapping[str, Any], name: str = "value", digits: int = 1) -> str:
+    """Return `ci` for a text that has said what its brackets hold: ``72.3 % (69.1–75.4)``."""
+    value, low, high = (100 * x for x in interval(values, name))
+    return f"{value:.{digits}f}{_SPACE}% ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def points_span(values: Mapping[str, Any], name: str = "value", scale: float = 100) -> str:
+    """Return `points_ci` for a text that has said what its brackets hold."""
+    value, low, high = (signed(scale * x) for x in interval(values, name))
+    return f"{value}{_SPACE}points ({low}{_SPACE}to{_SPACE}{high})"
+
+
+def decimal_span(values: Mapping[str, Any], name: str, digits: int = 3) -> str:
+    """Return a number with its interval in brackets: ``0.753 (0.727–0.779)``."""
+    value, low, high = (decimal(x, digits) for x in interval(values, name))
+    return f"{value} ({low}–{high})"
+
+
 def interval(values: Mapping[str, Any], name: str) -> tuple[float, float, float]:
     """Return value, lower and upper bound of ``name``; see `ci` for the keys."""
     prefix = "" if name == "value" else f"{name}_"
@@ -90,9 +108,9 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         ``column`` (text) or ``column:format`` with one of ``int``, ``pct``, ``decimal``, ``ci``
         (proportions with interval, in per cent), ``worth`` (points with interval), ``per_cent``
         (values already in per cent), ``mega`` (one decimal), ``points`` (a signed difference of
-        proportions), ``p`` (of a test), ``words`` (no underscores), ``hash`` (its
-        first digits), ``recipe`` (its label in
-        figures), ``brief`` (the same without what a text explains).
+        proportions), ``p`` (of a test), ``number`` (written already), ``words`` (no underscores),
+        ``hash`` (its first digits), ``recipe`` (its label in figures), ``brief`` (the same
+        without what a text explains).
 
     Raises
     ------
@@ -122,6 +140,7 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
 
 _CELLS = {
     "": lambda x: str(x) or MISSING,
+    "number": str,
     "words": lambda x: str(x).replace("_", " "),
     "hash": lambda x: str(x)[:8],
     "recipe": label_of,
