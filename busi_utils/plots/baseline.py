@@ -61,7 +61,7 @@ def learning_curves(curves: pd.DataFrame) -> Figure:
 
 
 def changes(table: pd.DataFrame, tuned: Sequence[str], ceiling: float) -> Figure:
-    """Draw the accuracy of every way to train the network, with the reported one behind.
+    """Draw accuracy and balanced accuracy of every way to train the network.
 
     Parameters
     ----------
@@ -72,25 +72,29 @@ def changes(table: pd.DataFrame, tuned: Sequence[str], ceiling: float) -> Figure
     ceiling : float
         The accuracy that the labels allow, see `ceiling.label_ceiling`.
     """
-    colours = {"original": _BLUE} | dict.fromkeys(tuned, _GREEN)
-    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 1.3 + 0.27 * len(table)))
-    ax.axvspan(*REPORTED_INTERVAL, color="0.9", lw=0)
-    ax.axvline(REPORTED_TEST, color="0.4", lw=0.8, ls=":")
-    bar = {"marker": "|", "ms": 9, "mew": 1.6, "ls": ""}
+    looks = {"original": (_BLUE, "s")} | dict.fromkeys(tuned, (_GREEN, "D"))
+    fig, (left, right) = plt.subplots(
+        1, 2, sharey=True, figsize=(PRINT_WIDTH, 1.3 + 0.24 * len(table)), width_ratios=(1.35, 1)
+    )
+    left.axvspan(*REPORTED_INTERVAL, color="0.9", lw=0)
+    left.axvline(REPORTED_TEST, color="0.4", lw=0.8, ls=":")
+    bar = {"marker": "|", "ms": 8, "mew": 1.6, "ls": ""}
     for y, row in enumerate(table.to_dict("records")):
-        colour = colours.get(row["recipe"], _RED)
-        ax.plot([row["accuracy_low"], row["accuracy_high"]], [y, y], color=colour)
-        ax.plot(row["accuracy"], y, "o", color=colour)
-        ax.plot(row["train_accuracy"], y, color=colour, **bar)
-    ax.set_yticks(range(len(table)), [label_of(name) for name in table["recipe"]])
-    ax.set(xlabel="accuracy on clean", ylim=(-0.6, len(table) + 0.1))
-    ax.set_title("The same network, trained in different ways")
+        colour, mark = looks.get(row["recipe"], (_RED, "o"))
+        for ax, name in ((left, "accuracy"), (right, "balanced_accuracy")):
+            ax.plot([row[f"{name}_low"], row[f"{name}_high"]], [y, y], color=colour)
+            ax.plot(row[name], y, mark, color=colour)
+        left.plot(row["train_accuracy"], y, color=colour, **bar)
+    left.set_yticks(range(len(table)), [label_of(name) for name in table["recipe"]])
+    left.set(xlabel="accuracy on clean", ylim=(-0.6, len(table) + 0.2))
+    right.set(xlabel="balanced accuracy on clean")
+    right.axvline(1 / len(CLASSES), color="0.4", lw=0.8, ls=":", zorder=0)
     words = f"reported {100 * REPORTED_TEST:.0f} %"
     behind = {"facecolor": "0.9", "edgecolor": "none", "pad": 1}
-    ax.text(REPORTED_TEST, len(table) - 0.35, words, ha="center", fontsize=8, bbox=behind)
-    ax.axvline(ceiling, color="0.4", lw=0.8, ls=":", zorder=0)
-    words = f"{CEILING} {100 * ceiling:.1f} % "
-    ax.text(ceiling, len(table) - 0.35, words, ha="right", fontsize=8)
+    left.text(REPORTED_TEST, len(table) - 0.35, words, ha="center", fontsize=8, bbox=behind)
+    left.axvline(ceiling, color="0.4", lw=0.8, ls=":", zorder=0)
+    left.text(ceiling, len(table) - 0.35, CEILING, ha="right", fontsize=8)
+    right.text(1 / len(CLASSES), len(table) - 0.35, " guessing", ha="left", fontsize=8)
     marks = [plt.Line2D([], [], color="k", marker="o"), plt.Line2D([], [], color="k", **bar)]
     words = ["out of fold, 95 % interval", "on its training images, inference mode"]
     fig.legend(marks, words, loc="outside lower center", ncols=2)
