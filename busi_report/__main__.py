@@ -70,8 +70,11 @@ def _report(arguments: argparse.Namespace) -> None:
     with _alone(settings):
         if not arguments.build_only:
             _run_notebooks(arguments, settings)
-        for path in build_report(settings.workspace, settings.dataset):
+        paths, gaps = build_report(settings.workspace, settings.dataset)
+        for path in paths:
             print(f"Report: {path}")
+        if gaps:
+            print(f"Left for a person to state, in report/report.md: {', '.join(gaps)}.")
         if settings.workspace.root == REPOSITORY:
             update_readme(settings.workspace)
 

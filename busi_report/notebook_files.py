@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from busi_report.pandoc import CSS, MARKDOWN_OUTPUTS, as_url, pandoc
+from busi_report.screen import for_screen
 from busi_utils.audit.datasets import DATA_VARIABLES, named_folders
 from busi_utils.workspace import REPOSITORY, Workspace, write_text
 
@@ -143,9 +144,10 @@ def render_pages(executed: Iterable[Path], workspace: Workspace) -> list[Path]:
                 f"--lua-filter={MARKDOWN_OUTPUTS}",
                 f"--css={as_url(CSS)}",
                 f"--metadata=pagetitle:{path.stem}",
+                "--metadata=lang:en-GB",
             ],
         )
-        write_text(page, html)
+        write_text(page, for_screen(html))
         pages.append(page)
     return pages
 

@@ -15,6 +15,8 @@ from busi_utils.errors import StudyError
 from busi_utils.workspace import REPOSITORY
 
 CSS = REPOSITORY / "report" / "style.css"
+SOURCE = "markdown+table_attributes"
+"""What the report's templates are written in."""
 MARKDOWN_OUTPUTS = REPOSITORY / "report" / "markdown_outputs.lua"
 _EXTERNAL = re.compile(
     r"<(?:script|img|link|iframe|source|video|audio|object|embed)\b[^>]*?"

@@ -28,7 +28,7 @@ _LEFT = frozenset(
 
 @dataclass(frozen=True)
 class Document:
-    """One text made from a template: its name, its folder under ``report/``, what numbers start with."""
+    """A text made from a template; its folder is under ``report/``, its numbers have a prefix."""
 
     name: str
     template: Path
@@ -116,7 +116,7 @@ class Parts:
         frame = claim_table(self.workspace)
         lines = frame[["claim", "evidence", "verdict"]].map(escape)
         lines.insert(0, "claim_id", [self._link(name) or name for name in frame["claim_id"]])
-        columns = {"": "claim_id", "Claim": "claim", "Number": "evidence", "Verdict": "verdict"}
+        columns = {"No.": "claim_id", "Claim": "claim", "Number": "evidence", "Verdict": "verdict"}
         text = f"{caption}{self.mark}{self._source('', 'verdicts')}"
         return self._placed("claims", lines, text, columns, raw=True, shares=(7, 31, 48, 14))
 
@@ -126,6 +126,21 @@ class Parts:
         """Place a table whose text stands in the template; ``columns`` as in `table`."""
         keys = [spec.partition(":")[0] for spec in columns.values()]
         return self._placed(name, pd.DataFrame(lines, columns=keys), caption, columns, raw=True)
+
+    def data_files(self, caption: str) -> str:
+        """Place the list of every table of numbers, each linked to its file and its cell."""
+        files = sorted(self.workspace.tables.glob("*.csv"))
+        lines = [
+            {
+                "file": f"[{path.stem}]({self._path(f'tables/{path.name}')})",
+                "lines": f"{len(pd.read_csv(path)):,}",
+                "cell": self._link(path.stem, "notebook\u00a0{}"),
+            }
+            for path in files
+        ]
+        columns = {"File": "file", "Lines": "lines:number", "Written by": "cell"}
+        frame = pd.DataFrame(lines, columns=["file", "lines", "cell"])
+        return self._placed("data_files", frame, caption, columns, raw=True)
 
     def ref(self, label: str) -> str:
         """Return a linked "Figure 3" or "Table S2" for ``figure:<name>`` or ``table:<name>``."""

@@ -46,7 +46,7 @@ def headline_block(workspace: Workspace) -> str:
     values = metrics | {
         "phantom": metrics.get("run", {}).get("dataset") == "phantom",
         "verdicts": verdict_counts(workspace),
-        "figure": (workspace.figures / "baseline_changes.svg").is_file(),
+        "figure": (workspace.figures / "summary.svg").is_file(),
     }
     text = fill(HEADLINE.read_text(encoding="utf-8"), values, HEADLINE.name)
     return text.replace("\u00a0", " ").strip()

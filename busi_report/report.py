@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import traceback
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
-import typst
-import yaml
 
-from busi_report.pandoc import CSS, as_url, pandoc
+from busi_report.pandoc import CSS, SOURCE, as_url, pandoc
 from busi_report.parts import Document, Parts
 from busi_report.pipe_tables import PANDOC_COLUMNS
+from busi_report.screen import for_screen
+from busi_report.sheets import released, to_pdf
 from busi_utils.errors import StudyError
 from busi_utils.plots.summary import draw_summary
-from busi_utils.plots.theme import read_figures
 from busi_utils.recipes import RECIPES
 from busi_utils.record import templates
 from busi_utils.record.claims import CLAIMS, verdict_counts
@@ -35,11 +31,8 @@ DOCUMENTS = (
     Document("supplement", REPOSITORY / "report" / "supplement.md", "supplement", "S"),
 )
 BIBLIOGRAPHY = REPOSITORY / "report" / "references.bib"
-PAGE = REPOSITORY / "report" / "page.typ"
-PDF_STANDARDS = ["a-2a"]
 BANNER = "Demonstration on synthetic phantoms: no number here says anything about patients."
 _TRAINED = ("init", "seconds", "seconds_frozen_part", "processor", "python", "versions")
-_SOURCE = "markdown+table_attributes"
 
 
 def build_report(
@@ -85,7 +78,7 @@ def build_report(
         folder = workspace.report / document.folder
         html, pdf = folder / f"{document.name}.html", folder / f"{document.name}.pdf"
         write_text(html, _to_html(pages[document.name], workspace, banner))
-        data = _to_pdf(sheets[document.name], workspace, banner)
+        data = to_pdf(sheets[document.name], _options(), workspace, banner)
         with atomic_path(pdf) as path:
             path.write_bytes(data)
         written += [html, pdf]
@@ -130,6 +123,7 @@ def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
         "ref": parts.ref,
         "has": parts.has,
         "claim_rows": parts.claim_rows,
+        "data_files": parts.data_files,
         "to_state": parts.to_state,
         "claims": CLAIMS,
         "verdicts": verdict_counts(parts.workspace),
@@ -137,7 +131,7 @@ def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
         "dataset": parts.dataset,
         "phantom": parts.dataset == "phantom",
         "version": metadata.version("busi-utils"),
-        "date": f"{_released():%-d %B %Y}",
+        "date": f"{released():%-d %B %Y}",
     }
     try:
         return environment.get_template(template.name).render(metrics)
@@ -198,42 +192,8 @@ def _to_html(text: str, workspace: Workspace, banner: str) -> str:
     options = [*_options(), "--mathml", "--toc", "--toc-depth=2", f"--css={as_url(CSS)}"]
     if banner:
         options.append(f'--variable=include-before:<div class="banner" role="note">{banner}</div>')
-    return pandoc(text, source=_SOURCE, target="html", folder=workspace.root, options=options)
-
-
-def _to_pdf(text: str, workspace: Workspace, banner: str) -> bytes:
-    options = [*_options(), f"--template={as_url(PAGE)}"]
-    if banner:
-        options.append(f"--variable=banner:{banner}")
-    document = pandoc(
-        text, source=_SOURCE, target="typst-citations", folder=workspace.root, options=options
-    )
-    alts = {name: entry["alt"] for name, entry in read_figures(workspace).items()}
-    document = re.sub(r'image\("figures/(\w+)\.svg"', lambda m: _described(m, alts), document)
-    # The figures are set in DejaVu Sans, which matplotlib brings along.
-    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    try:
-        return typst.compile(
-            document.encode(),
-            root=str(workspace.root),
-            font_paths=[str(fonts)],
-            ignore_system_fonts=True,
-            timestamp=int(_released().timestamp()),
-            pdf_standards=PDF_STANDARDS,
-        )
-    except Exception as error:  # typst raises its own class, RuntimeError in older versions
-        raise StudyError(f"typst could not set the PDF: {error}") from error
-
-
-def _released() -> datetime:
-    """Return the date of this version: the report's date, whenever it is built."""
-    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
-    return datetime.combine(cited["date-released"], time(), UTC)
-
-
-def _described(image: re.Match[str], alts: Mapping[str, str]) -> str:
-    """Give an image its alt text, which pandoc's writer of typst leaves out."""
-    return f"{image[0]}, alt: {json.dumps(alts[image[1]], ensure_ascii=False)}"
+    page = pandoc(text, source=SOURCE, target="html", folder=workspace.root, options=options)
+    return for_screen(page)
 
 
 def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:

@@ -10,20 +10,13 @@ import yaml
 
 from busi_report import checklists
 from busi_report.checklists import CHECKLISTS, STATUSES, read_checklist
-from busi_report.report import TEMPLATE, fill
+from busi_report.parts import Document
+from busi_report.report import DOCUMENTS, fill
 from busi_utils.errors import StudyError
 from busi_utils.record.formats import cell
 from busi_utils.record.numbers import read_metrics, read_table, save_table
 from busi_utils.workspace import NOTEBOOKS, REPOSITORY, Workspace
 
-TO_COME = (
-    "Where it fails",
-    "Shortcuts",
-    "Attention",
-    "Calibration and use",
-    "Robustness",
-    "Another hospital",
-)
 TRIPOD = """
     1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16
     17 18a 18b 18c 18d 18e 18f 19 20a 20b 20c 21 22 23a 23b 24 25 26 27a 27b 27c
@@ -99,9 +92,8 @@ def test_topics_and_notes_are_short(name):
 
 
 def test_every_place_exists():
-    template = TEMPLATE.read_text(encoding="utf-8")
-    coming = "".join(f"\n## {title}" for title in TO_COME if f"\n## {title}\n" not in template)
-    assert missing_places(template + coming) == []
+    templates = "".join(one.template.read_text(encoding="utf-8") for one in DOCUMENTS)
+    assert missing_places(templates) == []
 
 
 def written(tmp_path, monkeypatch, *items):
@@ -196,6 +188,11 @@ def cards(tmp_path):
     return tmp_path / "cards.md"
 
 
+def filled(cards, metrics, dataset):
+    texts, _ = fill([Document("cards", cards)], metrics, Workspace(cards.parent), dataset, True)
+    return texts["cards"]
+
+
 def test_cards_hold_no_typed_results(cards):
     for name in ("model_card.md", "data_card.md"):
         text = (cards.parent / name).read_text(encoding="utf-8")
@@ -205,7 +202,7 @@ def test_cards_hold_no_typed_results(cards):
 
 @pytest.mark.parametrize("dataset", ["phantom", "busi"])
 def test_cards_need_no_notebook_and_never_pass_phantoms_off_as_patients(cards, dataset):
-    text = fill(cards, {}, Workspace(cards.parent), dataset, True)
+    text = filled(cards, {}, dataset)
     assert ("The data of this demonstration are synthetic" in text) == (dataset == "phantom")
     assert "Not a medical device" in text
     assert "no numbers yet" in text
@@ -216,7 +213,7 @@ def test_cards_show_the_numbers_of_the_study_and_their_headings_nest(cards):
     if not {"audit", "baseline"} <= metrics.keys():
         pytest.skip("the study on BUSI has not been committed yet")
     metrics.pop("comparison", None)  # its table stands in the report, not in the cards
-    text = fill(cards, metrics, Workspace(cards.parent), "busi", True)
+    text = filled(cards, metrics, "busi")
     assert f"{metrics['audit']['images']:,} images" in text
     assert f"{100 * metrics['baseline']['tuned']['accuracy']:.1f}\u00a0%" in text
     levels = [len(marks) for marks in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]

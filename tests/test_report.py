@@ -11,10 +11,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from busi_report import report
+from busi_report import sheets
 from busi_report.pandoc import check_offline
-from busi_report.parts import escape, pipe_table
-from busi_report.report import BANNER, TEMPLATE, build_report, fill
+from busi_report.parts import Document
+from busi_report.pipe_tables import PANDOC_COLUMNS, escape, pipe_table
+from busi_report.report import BANNER, DOCUMENTS, build_report, fill
 from busi_utils.errors import StudyError
 from busi_utils.plots.theme import save_figure, use_theme
 from busi_utils.record.claims import CLAIMS, OPEN, claim_table
@@ -67,20 +68,25 @@ def workspace_with_parts(root, dataset):
 def written(root, text=SMALL):
     path = root / "small.md"
     path.write_text(text, encoding="utf-8")
-    return path
+    return [Document("small", path)]
+
+
+def filled(documents, metrics, workspace, dataset="busi", raster=True):
+    texts, _ = fill(documents, metrics, workspace, dataset, raster)
+    return "\n".join(texts.values())
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("report")
     workspace = workspace_with_parts(root, "busi")
-    html, pdf = build_report(workspace, "busi", written(root))
+    (html, pdf), _ = build_report(workspace, "busi", written(root))
     return workspace, html, pdf
 
 
 def test_parts_are_numbered_and_references_point_ahead(built):
     workspace, _, _ = built
-    text = fill(workspace.root / "small.md", read_metrics(workspace), workspace, "busi", True)
+    text = filled(written(workspace.root), read_metrics(workspace), workspace)
     assert "[Figure\u00a02](#fig-second) comes after [Figure\u00a01](#fig-first)" in text
     assert "[Table\u00a01](#tab-sizes)" in text
     assert text.index("**Figure 1.**") < text.index("**Figure 2.**") < text.index("**Table 1.**")
@@ -112,7 +118,7 @@ def test_an_external_resource_is_refused():
 def test_both_files_are_the_same_twice(built):
     workspace, html, pdf = built
     before = html.read_bytes(), pdf.read_bytes()
-    build_report(workspace, "busi", workspace.root / "small.md")
+    build_report(workspace, "busi", written(workspace.root))
     assert (html.read_bytes(), pdf.read_bytes()) == before
     assert before[1].startswith(b"%PDF-")
 
@@ -120,11 +126,11 @@ def test_both_files_are_the_same_twice(built):
 def test_phantoms_are_announced_on_page_and_sheets(tmp_path, monkeypatch):
     workspace = workspace_with_parts(tmp_path, "phantom")
     documents = []
-    compile_pdf = report.typst.compile
+    compile_pdf = sheets.typst.compile
     monkeypatch.setattr(
-        report.typst, "compile", lambda text, **o: documents.append(text) or compile_pdf(text, **o)
+        sheets.typst, "compile", lambda text, **o: documents.append(text) or compile_pdf(text, **o)
     )
-    html, _ = build_report(workspace, "phantom", written(tmp_path))
+    (html, _), _ = build_report(workspace, "phantom", written(tmp_path))
     page = html.read_text(encoding="utf-8")
     assert page.index(BANNER) < page.index("A small report</h1>")
     assert page.count("Synthetic phantoms, no patient data.") == 3  # two figures, one table
@@ -149,7 +155,7 @@ def test_what_cannot_be_filled_is_named_with_its_line(built, line, named):
     workspace, _, _ = built
     template = written(workspace.root.parent / workspace.root.name, f"one\n\nsee {line} x\n")
     with pytest.raises(StudyError, match=named):
-        fill(template, read_metrics(workspace), workspace, "busi", True)
+        filled(template, read_metrics(workspace), workspace)
     written(workspace.root)
 
 
@@ -177,7 +183,7 @@ def test_wide_tables_are_wrapped_and_narrow_ones_are_not():
     narrow = pipe_table(["a", "b"], [["x", "1"]], [False, True]).splitlines()[1]
     assert narrow == "| :-- | --: |"
     wide = pipe_table(["a", "b"], [["word " * 40, "1"]], [False, True]).splitlines()[1]
-    assert len(wide) > report.PANDOC_COLUMNS
+    assert len(wide) > PANDOC_COLUMNS
 
 
 def test_every_claim_has_a_row(tmp_path):
@@ -195,7 +201,7 @@ def test_every_claim_has_a_row(tmp_path):
 def test_the_template_needs_no_notebook(tmp_path):
     workspace = Workspace(tmp_path)
     for dataset in ("phantom", "busi"):
-        text = fill(TEMPLATE, {}, workspace, dataset, True)
+        text = filled(DOCUMENTS, {}, workspace, dataset)
         assert "has not been run in this workspace" in text
         assert "not yet examined" in text
 
@@ -205,6 +211,6 @@ def test_the_committed_report_can_be_filled():
     metrics = read_metrics(workspace)
     if not {"audit", "baseline"} <= metrics.keys():
         pytest.skip("the study on BUSI has not been committed yet")
-    text = fill(TEMPLATE, metrics, workspace, "busi", False)
+    text = filled(DOCUMENTS, metrics, workspace, raster=False)
     assert "{{" not in text
     assert "has not been run in this workspace" not in text

@@ -240,5 +240,6 @@ def by_stratum(
         drawn["sensitivity"] = np.nan if few_cancers else drawn["sensitivity"]
         drawn["specificity"] = np.nan if few_others else drawn["specificity"]
         line = {"column": column, "stratum": stratum, "n": len(rows), "malignant": int(truth.sum())}
-        lines.append(line | as_line(drawn[["auc", "sensitivity", "specificity"]]))
+        sides = {"sensitivity": int(truth.sum()), "specificity": int((~truth).sum())}
+        lines.append(line | as_line(drawn[["auc", "sensitivity", "specificity"]], trials=sides))
     return pd.DataFrame(lines)

@@ -148,7 +148,9 @@ def subgroup_tables(
         for group, table in replicates.items():
             key = {"attribute": attribute, "group": group}
             held = counts.loc[group].to_dict()
-            rows.append(key | {"images": sum(held.values())} | held | as_line(table))
+            trials = {f"recall_{name}": n for name, n in held.items()}
+            size = {"images": sum(held.values())}
+            rows.append(key | size | held | as_line(table, trials=trials))
             if (reference := counts.index[0]) != group:
                 gap = as_line(table - replicates[reference], 100)
                 gaps.append(key | {"reference": reference} | gap)

@@ -86,8 +86,8 @@ def changes(table: pd.DataFrame, tuned: Sequence[str], ceiling: float) -> Figure
             ax.plot(row[name], y, mark, color=colour)
         left.plot(row["train_accuracy"], y, color=colour, **bar)
     left.set_yticks(range(len(table)), [label_of(name) for name in table["recipe"]])
-    left.set(xlabel="accuracy on clean", ylim=(-0.6, len(table) + 0.2))
-    right.set(xlabel="balanced accuracy on clean")
+    left.set(xlabel="accuracy", ylim=(-0.6, len(table) + 0.2))
+    right.set(xlabel="balanced accuracy")
     right.axvline(1 / len(CLASSES), color="0.4", lw=0.8, ls=":", zorder=0)
     words = f"reported {100 * REPORTED_TEST:.0f} %"
     behind = {"facecolor": "0.9", "edgecolor": "none", "pad": 1}

@@ -63,7 +63,9 @@ def summary(metrics: Mapping[str, Any]) -> Figure:
     ceiling = metrics["audit"].get("ceiling", {}).get("ceiling")
     if ceiling:
         same.axvline(100 * ceiling, color="0.5", linestyle=":", linewidth=1)
-        same.text(100 * ceiling, -0.62, "ceiling", ha="right", va="bottom", fontsize=8, color="0.35")
+        same.text(
+            100 * ceiling, -0.62, "ceiling", ha="right", va="bottom", fontsize=8, color="0.35"
+        )
     _ranges(away, _elsewhere(metrics["errors"]), (0.6, 1), "E  Another hospital")
     same.set_xlabel("accuracy, %")
     seventy.set_xlabel("accuracy, %")
@@ -74,7 +76,8 @@ def summary(metrics: Mapping[str, Any]) -> Figure:
 def _claim(ax: Axes, reported: Mapping[str, float]) -> None:
     ax.set_axis_off()
     ax.set_title("A  What was claimed")
-    told = f"MobileNetV2\n{100 * reported['test']:.0f} % of test,\n{100 * reported['train']:.0f} % of training\nimages right:"
+    test, train = (f"{100 * reported[name]:.0f} %" for name in ("test", "train"))
+    told = f"MobileNetV2\n{test} of test,\n{train} of training\nimages right:"
     ax.text(0, 0.95, told, va="top", fontsize=9)
     ax.text(0, 0.28, "“too weak; take\nEfficientNetB3”", va="top", fontsize=9, style="italic")
 
@@ -102,7 +105,9 @@ def _readings(baseline: Mapping[str, Any]) -> list[tuple]:
     if baseline.get("batch_norm"):
         worn = changes["unfrozen_bn_remeasured"]
         gain = next(g for g in baseline["batch_norm"]["gains"] if g["recipe"] == _ANEW)
-        rows.append(("whole network, stale average", worn["accuracy"] - gain["value"], *_NONE, _RED))
+        rows.append(
+            ("whole network, stale average", worn["accuracy"] - gain["value"], *_NONE, _RED)
+        )
         rows.append(("same weights, average renewed", *_interval(worn), _GREEN))
     return [(label, *(100 * x for x in numbers), colour) for label, *numbers, colour in rows]
 

@@ -106,7 +106,8 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         Values of one line.
     spec : str
         ``column`` (text) or ``column:format`` with one of ``int``, ``pct``, ``decimal``, ``ci``
-        (proportions with interval, in per cent), ``worth`` (points with interval), ``per_cent``
+        (proportions with interval, in per cent), ``worth`` (points with interval), ``share_worth``
+        (differences of proportions with interval, in points), ``per_cent``
         (values already in per cent), ``mega`` (one decimal), ``points`` (a signed difference of
         proportions), ``p`` (of a test), ``number`` (written already), ``words`` (no underscores),
         ``hash`` (its first digits), ``recipe`` (its label in figures), ``brief`` (the same
@@ -118,14 +119,16 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         If the column or the format does not exist.
     """
     column, _, kind = spec.partition(":")
-    if kind in ("ci", "worth"):
+    if kind in ("ci", "worth", "share_worth"):
         try:
             value, low, high = interval(row, column)
         except StudyError as error:
             raise StudyError(f"the table has no column for '{spec}': {error}") from error
         if math.isnan(value):
             return MISSING
-        if kind == "worth":
+        if kind == "share_worth":
+            value, low, high = (100 * x for x in (value, low, high))
+        if kind != "ci":
             return f"{signed(value)} ({signed(low)} to {signed(high)})"
         return f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
     if column not in row:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.stats.bootstrap import percentile_intervals, resampled_weights
+from busi_utils.stats.paired_tests import wilson
 from busi_utils.stats.ranking import mean_auc
 
 
@@ -155,10 +156,25 @@ def leading_sums(
     return sums
 
 
-def as_line(replicates: pd.DataFrame, scale: float = 1.0) -> dict[str, float]:
-    """Return ``<name>, <name>_low, <name>_high`` (95 %) of every column, times ``scale``."""
+def as_line(
+    replicates: pd.DataFrame, scale: float = 1.0, trials: Mapping[str, int] | None = None
+) -> dict[str, float]:
+    """Return ``<name>, <name>_low, <name>_high`` (95 %) of every column, times ``scale``.
+
+    Parameters
+    ----------
+    replicates : pd.DataFrame
+        See `bootstrap.percentile_intervals`.
+    scale : float
+    trials : mapping of str to int, optional
+        Images on which a proportion rests. Where all of them or none are right no resample
+        differs, and the interval is that of Wilson: `paired_tests.wilson`.
+    """
     line = {}
     for name, value, low, high in percentile_intervals(replicates).itertuples(index=False):
+        n = (trials or {}).get(name, 0)
+        if n and value in (0, 1):
+            low, high = wilson(round(value * n), n)
         line |= {name: scale * value, f"{name}_low": scale * low, f"{name}_high": scale * high}
     return line
 

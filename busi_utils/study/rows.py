@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from busi_utils import CLASSES
 from busi_utils.errors import StudyError
 from busi_utils.models import MODELS
 from busi_utils.stats.bootstrap import (
@@ -15,6 +16,7 @@ from busi_utils.stats.bootstrap import (
     bootstrap_replicates,
     percentile_intervals,
 )
+from busi_utils.stats.resampling import as_line
 from busi_utils.study.cells import grid, read_record
 from busi_utils.study.predictions import (
     OutOfFold,
@@ -138,13 +140,10 @@ def summarise(
     replicates = row_replicates(found, metrics, seed, n_replicates)
     lines = []
     for row in rows:
-        table = percentile_intervals(replicates[row]).set_index("metric")
         line = dict(zip(("cohort", "model", "recipe"), row, strict=True))
         line |= {"seeds": len(found[row].seeds), "n": len(found[row].y)}
         line |= _of_records(records(study, row, found[row].seeds))
-        for name in metrics:
-            value, low, high = table.loc[name]
-            line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        line |= as_line(replicates[row][list(metrics)], trials=_trials(found[row].y))
         if reference is not None:
             gain = 100 * (replicates[row] - replicates[reference])[[metrics[0]]]
             value, low, high = percentile_intervals(gain).set_index("metric").iloc[0]
@@ -152,6 +151,11 @@ def summarise(
             line["worth_p"] = bootstrap_p(gain[metrics[0]])
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _trials(y: np.ndarray) -> dict[str, int]:
+    """Return how many images each proportion of a row rests on."""
+    return {f"recall_{name}": int((y == k).sum()) for k, name in enumerate(CLASSES)}
 
 
 def row_replicates(
