@@ -35,6 +35,9 @@ TRAIN := $(VENV)/.train
 DEPLOY := $(VENV)/.deploy
 MAY_TRAIN = $(strip $(DATA)$(value BUSI_DATA)$(filter-out busi,$(PARAMETERS) $(DATASET)))
 ENVIRONMENT = $(if $(MAY_TRAIN),$(TRAIN),$(BASE))
+# The packages are installed uncompiled (install.sh): where an environment forbids to keep what was
+# compiled at the first import, every process would compile them anew, TensorFlow for 12 seconds.
+export PYTHONDONTWRITEBYTECODE :=
 # Text is UTF-8, whatever the locale says.
 QUIET := PYTHONUTF8=1 TF_CPP_MIN_LOG_LEVEL=3 JUPYTER_PREFER_ENV_PATH=1
 NO_DATA := env -u BUSI_DATA -u BUSI_WEIGHTS -u BUSBRA_DATA -u BUSUCLM_DATA

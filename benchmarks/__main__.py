@@ -17,7 +17,7 @@ import pandas as pd
 from benchmarks.statistics import bench_statistics
 from benchmarks.training import bench_fine_tuning, bench_head_training
 from busi_utils.analysis.costs import model_costs
-from busi_utils.errors import StudyError, require_tensorflow
+from busi_utils.errors import StudyError, require_tensorflow, told
 from busi_utils.models import MODELS
 from busi_utils.record.numbers import record_metrics, save_table
 from busi_utils.workspace import workspace_for
@@ -39,19 +39,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help="benchmarks; none: all")
     parser.add_argument("--workspace", default="", help="folder that receives the tables")
-    arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in BENCHES]
-    if unknown:
-        known = ", ".join(BENCHES)
-        print(
-            f"Stopped: There is no benchmark '{unknown[0]}'; there are: {known}.", file=sys.stderr
-        )
-        return 2
-    try:
-        require_tensorflow("A benchmark")
-    except StudyError as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-        return 2
+    return told(lambda: _run(parser.parse_args()))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    for name in arguments.names:
+        if name not in BENCHES:
+            known = ", ".join(BENCHES)
+            raise StudyError(f"There is no benchmark '{name}'; there are: {known}.")
+    require_tensorflow("A benchmark")
     workspace = workspace_for("busi", arguments.workspace)
     for name in arguments.names or BENCHES:
         table = BENCHES[name]()
@@ -59,7 +55,6 @@ def main() -> int:
         rows = [row.dropna().to_dict() for _, row in table.iterrows()]
         record_metrics(f"bench_{name}", {"rows": rows}, workspace)
         print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
-    return 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from busi_lessons.grading import grade
 from busi_lessons.leak_sheet import FOUND, read_leak_sheet
 from busi_lessons.masters import STUDENT, write_exercises
-from busi_utils.errors import StudyError
+from busi_utils.errors import told
 from busi_utils.workspace import write_csv
 
 
@@ -22,24 +22,22 @@ def main(arguments: list[str] | None = None) -> int:
     marks.add_argument("--student", type=int, default=90_001, help="number to run them with")
     sheet = tasks.add_parser("sheet", help="read a leak sheet, and say what it leaves open")
     sheet.add_argument("file", type=Path)
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.task == "exercises":
-            print(f"{len(write_exercises())} lessons in {STUDENT}")
-        elif chosen.task == "sheet":
-            answers = read_leak_sheet(chosen.file)
-            for row in answers.itertuples():
-                print(f"{row.kind}: {row.found}. {row.evidence} {row.remedy}".rstrip())
-            counts = answers["found"].value_counts()
-            print(", ".join(f"{counts.get(found, 0)} {found}" for found in FOUND))
-        else:
-            table = grade(chosen.folder, chosen.student)
-            write_csv(chosen.folder / "grades.csv", table)
-            print(table.to_string(index=False))
-    except StudyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return told(lambda: _run(parser.parse_args(arguments)))
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    if chosen.task == "exercises":
+        print(f"{len(write_exercises())} lessons in {STUDENT}")
+    elif chosen.task == "sheet":
+        answers = read_leak_sheet(chosen.file)
+        for row in answers.itertuples():
+            print(f"{row.kind}: {row.found}. {row.evidence} {row.remedy}".rstrip())
+        counts = answers["found"].value_counts()
+        print(", ".join(f"{counts.get(found, 0)} {found}" for found in FOUND))
+    else:
+        table = grade(chosen.folder, chosen.student)
+        write_csv(chosen.folder / "grades.csv", table)
+        print(table.to_string(index=False))
 
 
 if __name__ == "__main__":

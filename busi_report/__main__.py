@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from busi_report.deployment import deployment_commands
 from busi_report.options import cell_options, place_options, run_options
-from busi_utils.errors import StudyError, require_tensorflow
+from busi_utils.errors import StudyError, require_tensorflow, told
 
 if TYPE_CHECKING:
     from busi_report.settings import Settings
@@ -205,35 +205,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 success, 1 a cell failed, 2 something the user can mend, 130 Ctrl-C."""
-    from busi_report.runner import CellFailure
 
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a locale may lack a letter of a name or a dash
-            stream.reconfigure(errors="backslashreplace")
-    try:
+    def command() -> int | None:
+        from busi_report.runner import CellFailure
+
         arguments = _parser().parse_args(argv)
-        arguments.call(arguments)
-    except StudyError as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        what = error.filename or "A file"
-        print(
-            f"Stopped: {what} could not be read or written ({error.strerror or error}): free "
-            "space or correct its permissions, then run again.",
-            file=sys.stderr,
-        )
-        return 2
-    except CellFailure as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(
-            "\nStopped by Ctrl-C. Finished work is kept; the next run goes on where this stopped.",
-            file=sys.stderr,
-        )
-        return 130
-    return 0
+        try:
+            return arguments.call(arguments)
+        except CellFailure as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return told(command)
 
 
 if __name__ == "__main__":

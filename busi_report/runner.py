@@ -130,6 +130,7 @@ def _execute(path: Path, parameters: dict[str, Any], run: Run, out: TextIO | Non
 
     target = run.executed / path.name
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what waits for a kernel may be left
     start, label = time.perf_counter(), "" if out else f"{path.stem[:2]} "
     out = out or sys.stdout
     with refusals_told(target), _log(target) as log, own_kernel() as config:

@@ -1,6 +1,7 @@
 """The one exception that the study raises for something the user can mend."""
 
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 
 
@@ -27,3 +28,34 @@ def require_tensorflow(what: str) -> None:
             f"once, or '{sys.executable} -m pip install -c requirements.lock -e .[train]' in "
             "the repository. What is stored is read without it."
         )
+
+
+def told(command: Callable[[], int | None]) -> int:
+    """Run a command; whatever the user can mend becomes one sentence on standard error.
+
+    Returns
+    -------
+    int
+        The exit code: the command's own (None: 0), 2 where nothing could be done, 130 for Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a locale may lack a letter of a name or a dash
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return command() or 0
+    except StudyError as error:
+        print(f"Stopped: {error}", file=sys.stderr)
+    except OSError as error:
+        what = error.filename or "A file"
+        print(
+            f"Stopped: {what} could not be read or written ({error.strerror or error}): free "
+            "space or correct its permissions, then run again.",
+            file=sys.stderr,
+        )
+    except KeyboardInterrupt:
+        print(
+            "\nStopped by Ctrl-C. Finished work is kept; the next run goes on where this stopped.",
+            file=sys.stderr,
+        )
+        return 130
+    return 2

@@ -1,5 +1,7 @@
 """Folders as hospitals and Kaggle have them: what is an image, and what must not be parted."""
 
+import struct
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -109,6 +111,58 @@ def test_a_clean_small_folder_of_one_class_is_audited(planted, tmp_path):
     assert len(audit.images) == 3
     assert audit.pairs.empty
     assert "None were found" in audit_page(audit, "few")
+
+
+def test_the_original_stands_for_what_was_made_of_it(planted, tmp_path):
+    image = planted.images[0]
+    height, width = image.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -30, 1)
+    turn[:, 2] += 40
+    _save(
+        tmp_path / "benign" / "a-turned.png", cv2.warpAffine(image, turn, (width + 80, height + 80))
+    )
+    _save(tmp_path / "benign" / "a.png", image)
+    found = audit_folder(tmp_path).images.set_index("image_id")
+    assert found["copies"].nunique() == 1
+    assert found["stands_for_copies"].to_dict() == {"benign/a": True, "benign/a-turned": False}
+
+
+def test_names_that_tell_the_patient_hold_views_together(planted, tmp_path):
+    for k in range(4):
+        _save(tmp_path / "malignant" / f"Patient_{k // 2:03d} view {k % 2}.png", planted.images[k])
+    audit = audit_folder(tmp_path)
+    assert audit.images["patient"].tolist() == ["patient_000"] * 2 + ["patient_001"] * 2
+    assert audit.images["group"].nunique() == 2
+
+
+def test_files_of_one_stem_have_names_of_their_own_and_odd_names_keep_the_page_whole(
+    planted, tmp_path
+):
+    odd = 'Be"nign\n|x'
+    for name in (f"{odd}/a.png", f"{odd}/a.bmp"):
+        _save(tmp_path / name, planted.images[0])
+    audit = audit_folder(tmp_path)
+    assert audit.pairs.iloc[0, :2].tolist() == [f"{odd}/a.bmp", f"{odd}/a.png"]
+    assert '| Be"nign \\|x/a.bmp | Be"nign \\|x/a.png | exact |' in audit_page(audit, odd)
+
+
+def test_links_are_followed_and_what_leads_nowhere_is_told(planted, tmp_path):
+    _save(tmp_path / "elsewhere" / "a.png", planted.images[0])
+    folder = tmp_path / "set"
+    _save(folder / "benign" / "b.png", planted.images[1])
+    (folder / "malignant").symlink_to(tmp_path / "elsewhere")
+    (folder / "benign" / "loop").symlink_to(folder)
+    (folder / "benign" / "c.png").symlink_to(tmp_path / "nowhere.png")
+    found = read_layout(folder)
+    assert found.images["image_id"].tolist() == ["benign/b", "malignant/a"]
+    assert "1 folders or links cannot be read" in found.notes[0]
+
+
+def test_a_header_of_billions_of_pixels_is_told_as_such(planted, tmp_path):
+    _save(tmp_path / "a.png", planted.images[0])
+    header = struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 10**9, 10**9, 1, 24, *[0] * 6)
+    (tmp_path / "b.bmp").write_bytes(b"BM" + header)
+    assert any("b.bmp has over 179 megapixels" in note for note in audit_folder(tmp_path).notes)
 
 
 @pytest.mark.parametrize("name", ["absent", "archive.zip", "no images"])

@@ -9,8 +9,9 @@ import pooch
 import pytest
 from small_busi import COUNTS, small_images, write_small_busi
 
+from busi_report.__main__ import main
 from busi_utils.audit import download, published
-from busi_utils.audit.download import download_busi, main, unpack, verify_busi
+from busi_utils.audit.download import download_busi, unpack, verify_busi
 from busi_utils.audit.images import pixel_sha256
 from busi_utils.errors import StudyError
 
@@ -193,13 +194,11 @@ def test_kagglehub_is_the_second_way(server, tmp_path, monkeypatch, works):
             download_busi(tmp_path / "data", _url(server), progress=False)
 
 
-def test_the_command_tells_its_result(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["download"])
-    assert main() == 2
+def test_the_command_tells_its_result(tmp_path, capsys):
     folder = write_small_busi(tmp_path / "data" / "Dataset_BUSI_with_GT")
-    monkeypatch.setattr(sys, "argv", ["download", str(tmp_path / "data")])
-    assert main() == 0
+    command = ["download", str(tmp_path / "data")]
+    assert main(command) == 0
     assert f"BUSI is in {folder}" in capsys.readouterr().out
     (folder / "benign" / "benign (1).png").unlink()
-    assert main() == 1
+    assert main(command) == 2
     assert "benign (1)_mask.png" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_what_is_missing_gets_a_sentence(tmp_path, capsys, change, words):
     change(sheet["answers"])
     path = tmp_path / "sheet.yaml"
     path.write_text(yaml.safe_dump(sheet))
-    assert main(["sheet", str(path)]) == 1
+    assert main(["sheet", str(path)]) == 2
     assert words in capsys.readouterr().err
 
 

@@ -216,7 +216,7 @@ def test_grading_runs_what_was_handed_in_with_another_number(tmp_path):
     assert states["ada/L1.ipynb", "honest_splits"] == "wrong"
     assert ("ada/L1.ipynb", "find_twins") not in states
     assert states["bob.ipynb", ""].startswith("could not be run")
-    assert main(["grade", str(tmp_path / "ada" / "none")]) == 1
+    assert main(["grade", str(tmp_path / "ada" / "none")]) == 2
 
 
 def linked(text):

@@ -126,8 +126,8 @@ def test_a_twin_in_another_class_excludes_the_group(busi, tmp_path):
 
 
 def _rows(**columns):
-    table = {"cross_class": False, "annotated": False, "width": 10, "height": 10, **columns}
-    return pd.DataFrame(table)
+    same = {"cross_class": False, "annotated": False, "n_masks": 1, "width": 10, "height": 10}
+    return pd.DataFrame(same | columns)
 
 
 def test_one_image_stands_for_its_group():

@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
+from busi_utils.audit.duplicates import duplicate_groups, find_duplicates, preferred
 from busi_utils.audit.folds import FOLDS, assign_folds
-from busi_utils.audit.images import looks_like_mask, pixel_sha256, read_grey
+from busi_utils.audit.images import RULES, decode, looks_like_mask, pixel_sha256
 from busi_utils.audit.layouts import read_layout
 from busi_utils.audit.marks import is_annotated
 from busi_utils.errors import StudyError
-
-_SMALLEST = 32  # pixels; a smaller side is no B-mode image
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,8 @@ def audit_folder(folder: str | Path, names: Mapping[str, str] | None = None) -> 
     told = images["label"].where(images["label"] != "")
     images["contradicted"] = told.groupby(images["copies"]).transform("nunique") > 1
     images["group"] = _joined(images)
-    images["stands_for_copies"] = _best(images)
+    best = [preferred(group) for _, group in images.groupby("copies")]
+    images["stands_for_copies"] = images.index.isin(best)
     _note_patients(images, notes)
     return FolderAudit(images, pairs, _folds(images, notes), notes)
 
@@ -91,11 +90,9 @@ def _read(listed: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, list[np
 
     def read(path: str) -> np.ndarray | str:
         try:
-            grey = read_grey(path)
+            grey = np.array(decode(path, RULES["min_side"]).convert("L"))
         except StudyError as error:
             return str(error)
-        if min(grey.shape) < _SMALLEST:
-            return f"{path} is only {grey.shape[1]} x {grey.shape[0]} pixels: no B-mode image."
         if grey.min() == grey.max():
             return f"{path} is of one grey level: it shows nothing."
         if looks_like_mask(grey):
@@ -130,20 +127,6 @@ def _joined(images: pd.DataFrame) -> np.ndarray:
         first = pd.Series(members.index, members.index).groupby(members).transform("first")
         links.append(pd.DataFrame({"i": first, "j": members.index}))
     return duplicate_groups(len(images), pd.concat(links))
-
-
-def _best(images: pd.DataFrame) -> pd.Series:
-    """Tell which image stands for its copies: unmarked, the largest, with a mask, plainly named."""
-    rank = pd.DataFrame(
-        {
-            "copies": images["copies"],
-            "annotated": images["annotated"],
-            "area": -images["width"] * images["height"],
-            "masks": -images["n_masks"].clip(upper=1),
-            "name": images["image_id"].str.len(),
-        }
-    ).sort_values(["copies", "annotated", "area", "masks", "name"], kind="stable")
-    return images.index.isin(rank.groupby("copies").head(1).index)
 
 
 def _note_patients(images: pd.DataFrame, notes: list[str]) -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 import pandas as pd
 
 from busi_utils.audit.class_folders import class_root
+from busi_utils.audit.duplicates import preferred
 from busi_utils.audit.folds import COLUMNS
 from busi_utils.audit.images import pixel_sha256, read_grey
-from busi_utils.audit.manifest import preferred
 from busi_utils.audit.published import facts_of
 from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError

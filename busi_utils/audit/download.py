@@ -1,4 +1,4 @@
-"""Fetch the official BUSI data set: ``python -m busi_utils.audit.download FOLDER``.
+"""Fetch the official BUSI data set.
 
 Al-Dhabyani et al., Dataset of breast ultrasound images, Data in Brief 2020;28:104863,
 doi 10.1016/j.dib.2019.104863. The publisher states no checksum of the archive, so the extracted
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -166,20 +165,3 @@ def unpack(archive: Path, folder: Path) -> Path:
                 )
         content.extractall(folder)
     return folder
-
-
-def main() -> int:
-    """Download BUSI into the folder named on the command line."""
-    if len(sys.argv) != 2:
-        print("usage: python -m busi_utils.audit.download FOLDER", file=sys.stderr)
-        return 2
-    try:
-        print(f"BUSI is in {download_busi(sys.argv[1])}; set BUSI_DATA to this folder.")
-    except StudyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

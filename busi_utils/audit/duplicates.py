@@ -11,14 +11,15 @@ turned or mirrored are searched for after that (`turned`).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import NearestNeighbors
 
 from busi_utils.audit.images import pixel_sha256
 from busi_utils.audit.sift import Alignment, Features, align, describe, working_frame
@@ -111,8 +112,39 @@ def duplicate_groups(n: int, pairs: pd.DataFrame) -> np.ndarray:
     return pd.factorize(labels)[0].astype(int)
 
 
+def preferred(group: pd.DataFrame) -> Hashable:
+    """Return the index label of the image that stands for its copies.
+
+    Not one named after another (``a_flipped`` beside ``a``: it was made from it, and turning may
+    have enlarged it), then not one with burnt-in marks, then the largest, then one with a mask,
+    then the first.
+
+    Parameters
+    ----------
+    group : pd.DataFrame
+        Columns ``image_id``, ``annotated``, ``width``, ``height``, ``n_masks``; a row an image.
+    """
+    names = [PurePosixPath(image_id).name for image_id in group["image_id"]]
+    rank = pd.DataFrame(
+        {
+            "made": [any(map(partial(_named_after, name), names)) for name in names],
+            "annotated": group["annotated"].to_numpy(),
+            "area": -(group["width"] * group["height"]).to_numpy(),
+            "masks": (group["n_masks"] == 0).to_numpy(),
+        },
+        index=group.index,
+    )
+    return rank.sort_values(list(rank), kind="stable").index[0]
+
+
+def _named_after(name: str, other: str) -> bool:
+    return name.startswith(other) and len(name) > len(other) and not name[len(other)].isalnum()
+
+
 def _candidates(codes: np.ndarray) -> list[tuple[int, int]]:
     """Return pairs (a, b), a < b, where one is among the nearest neighbours of the other."""
+    from sklearn.neighbors import NearestNeighbors  # two seconds, for whoever searches
+
     if len(codes) < 2:
         return []
     centred = codes - codes.mean(axis=0)  # what all ultrasound images share tells nothing

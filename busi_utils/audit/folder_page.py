@@ -32,7 +32,7 @@ def audit_page(audit: FolderAudit, name: str) -> str:
     sizes = images["copies"].map(images["copies"].value_counts())
     apart = 1 - 1 / 5
     lines = [
-        f"# What is in {name}",
+        f"# What is in {_plain(name)}",
         "",
         _table(_counts(images)),
         "",
@@ -69,14 +69,19 @@ def audit_page(audit: FolderAudit, name: str) -> str:
         )
     lines += [] if audit.folds else ["None could be made."]
     lines += ["", "## What was concluded, and what was left aside", ""]
-    lines += [f"- {note}" for note in audit.notes] or ["- Nothing."]
+    lines += [f"- {_plain(note)}" for note in audit.notes] or ["- Nothing."]
     return "\n".join(lines) + "\n"
 
 
 def _table(table: pd.DataFrame) -> str:
     head = [list(table.columns), ["---"] * len(table.columns)]
-    rows = [[str(value) for value in row] for row in table.to_numpy()]
+    rows = [[_plain(value).replace("|", "\\|") for value in row] for row in table.to_numpy()]
     return "\n".join("| " + " | ".join(row) + " |" for row in [*head, *rows])
+
+
+def _plain(value: object) -> str:
+    """Return a text on one line: names of files may hold anything."""
+    return " ".join(str(value).split())
 
 
 def leaks(images: pd.DataFrame) -> pd.DataFrame:

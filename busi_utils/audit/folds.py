@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from busi_utils import forms
 from busi_utils.errors import StudyError
@@ -57,13 +56,20 @@ def make_folds(table: pd.DataFrame, cohort: str) -> pd.DataFrame:
     return assign_folds(table, FOLDS, grouped=is_grouped(cohort))
 
 
+def _splitter(grouped: bool) -> type:
+    # Seconds to import, and most commands that know of folds only read them.
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    return StratifiedGroupKFold if grouped else StratifiedKFold
+
+
 def assign_folds(table: pd.DataFrame, number: int, *, grouped: bool = True) -> pd.DataFrame:
     """Return ``image_id, label, group`` of a table with its stratified ``fold``, 0 to number - 1.
 
     ``grouped`` folds keep groups together, which is checked.
     """
     ordered = table[COLUMNS].sort_values("image_id")
-    kind = StratifiedGroupKFold if grouped else StratifiedKFold
+    kind = _splitter(grouped)
     splitter = kind(number, shuffle=True, random_state=_SEED)
     fold = pd.Series(-1, index=ordered.index)
     groups = ordered["group"] if grouped else None
@@ -177,7 +183,7 @@ def inner_split(
     """
     outer, test = folds[folds["fold"] != fold], folds[folds["fold"] == fold]
     outer = outer.sort_values("image_id")
-    kind = StratifiedGroupKFold if grouped else StratifiedKFold
+    kind = _splitter(grouped)
     splitter = kind(max(2, round(1 / fraction)), shuffle=True, random_state=seed)
     _, val = next(splitter.split(outer, outer["label"], outer["group"] if grouped else None))
     parts = pd.Series("train", index=folds.index)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import struct
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -14,7 +18,13 @@ from busi_utils.errors import StudyError
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 """What is decoded, whatever the suffix says: Pillow hands other formats to other programs."""
-MOST_PIXELS = 50_000_000
+RULES: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "data" / "frame_rules.json").read_text(encoding="utf-8")
+)
+"""What makes a file no B-mode frame, and the sentences that say so; the page has the same."""
+_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error)
+"""What Pillow raises where the bytes of a file do not mean what its header says."""
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ours is stricter
 
 
 def read_grey(path: str | Path) -> np.ndarray:
@@ -31,39 +41,65 @@ def read_grey(path: str | Path) -> np.ndarray:
     Raises
     ------
     StudyError
-        If the file is missing, empty, truncated, no image, or has more than 8 bits per channel.
+        See `decode`.
+    """
+    return np.array(decode(path).convert("L"))
+
+
+def decode(path: str | Path, least_side: int = 1) -> Image.Image:
+    """Decode an 8-bit image, whose size and depth are judged by the header before.
+
+    Returns
+    -------
+    PIL.Image.Image
+        In mode L or RGB, as a camera's "turn me" wants it, without alpha.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing, empty, truncated, no image, has several frames, more than 8 bits per
+        channel, more pixels than `RULES` allow or a side of fewer than ``least_side``.
     """
     path = Path(path)
     try:
         if path.stat().st_size == 0:
-            raise StudyError(f"{path} is empty (0 bytes): copy it again from the data set.")
+            refuse(path, "empty")
         with Image.open(path, formats=FORMATS) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise StudyError(f"{path} holds {image.n_frames} frames: export one as PNG.")
-            if image.width * image.height > MOST_PIXELS:
-                raise StudyError(
-                    f"{path} has {image.width} x {image.height} pixels, more than any scanner's "
-                    "picture: export it at the resolution of acquisition."
-                )
-            if image.mode[:1] in "IF" or any("16" in str(tile.args) for tile in image.tile):
-                raise StudyError(
-                    f"{path} has more than 8 bits per channel ({image.mode}): "
-                    "export it as an 8-bit greyscale PNG."
-                )
+            _judge_header(path, image, least_side)
             image = ImageOps.exif_transpose(image)
-            if image.mode not in ("1", "L"):
-                image = image.convert("RGB")  # palettes and alpha end here
-            return np.array(image.convert("L"))
+            return image.convert("L" if image.mode in ("1", "L") else "RGB")
     except FileNotFoundError as error:
         raise StudyError(f"{path} does not exist: restore it or correct the folder.") from error
-    except UnidentifiedImageError as error:
-        raise StudyError(
-            f"{path} is not an image: remove it, or copy it again from the data set."
-        ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise StudyError(
-            f"{path} could not be decoded ({error}): it is truncated or damaged, copy it again."
-        ) from error
+    except PermissionError as error:
+        raise StudyError(f"{path} may not be read: correct its permissions.") from error
+    except UnidentifiedImageError:
+        refuse(path, "no_image")
+    except Image.DecompressionBombError:  # before the header can be asked
+        most = millions(2 * Image.MAX_IMAGE_PIXELS)
+        refuse(path, "huge", millions=f"over {most}", limit=millions(RULES["max_pixels"]))
+    except _DAMAGE as error:
+        refuse(path, "damaged", reason=str(error).strip() or type(error).__name__)
+
+
+def refuse(path: Path, rule: str, **values: object) -> NoReturn:
+    """Stop with the sentence of a rule in `RULES`."""
+    raise StudyError(RULES["sentences"][rule].format(file=path, **values))
+
+
+def millions(pixels: int) -> str:
+    return f"{pixels / 1e6:.0f}"
+
+
+def _judge_header(path: Path, image: Image.Image, least: int) -> None:
+    pixels, most = image.width * image.height, RULES["max_pixels"]
+    if pixels > most:
+        refuse(path, "huge", millions=millions(pixels), limit=millions(most))
+    if min(image.size) < least:
+        refuse(path, "small", width=image.width, height=image.height, limit=least)
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        refuse(path, "frames", frames=frames)
+    if image.mode[:1] in "IF" or any("16" in str(tile.args) for tile in image.tile):
+        refuse(path, "deep", mode=image.mode)
 
 
 def looks_like_mask(grey: np.ndarray) -> bool:

@@ -7,9 +7,10 @@ returned in words, so that a reader can object.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -32,6 +33,7 @@ _SPLIT_WORDS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "testdata", "testset", "holdout"), "test"),
 }
+_PATIENT = re.compile(r"(?<![a-z])(?:patient|pat|case|subject|person|pid)[ _-]?\d+", re.I)
 _MASK_WORD = (
     "masks?|gt|ground[ _-]?truths?|seg(?:mentation|mented|s)?(?:[ _-]?masks?)?|tumou?rs?|lesions?|"
     "rois?|annotations?|contours?|outlines?|other"
@@ -82,7 +84,7 @@ def read_layout(folder: str | Path, names: Mapping[str, str] | None = None) -> L
     layout = Layout(pd.DataFrame())
     pictures, tables = [], []
     left: Counter[str] = Counter()
-    for path in _files(root):
+    for path in _files(root, layout.notes):
         if path.suffix.lower() in IMAGE_SUFFIXES:
             pictures.append(path)
         elif path.suffix.lower() in TABLES:
@@ -105,8 +107,15 @@ def read_layout(folder: str | Path, names: Mapping[str, str] | None = None) -> L
         for path in pictures
         if path not in taken
     ]
-    table = pd.DataFrame(rows, columns=["image_id", "label", "split", "path", "masks"])
-    layout.images = table.assign(patient="")
+    table = pd.DataFrame(rows, columns=["image_id", "label", "patient", "split", "path", "masks"])
+    twice = table["image_id"].duplicated(keep=False)  # files that differ in their suffix only
+    table.loc[twice, "image_id"] += table.loc[twice, "path"].map(lambda path: Path(path).suffix)
+    if table["patient"].nunique() < 2:
+        table["patient"] = ""
+    elif number := int((table["patient"] != "").sum()):
+        example = table["patient"].max()
+        layout.notes.append(f"Names tell the patient of {number} images, as '{example}'.")
+    layout.images = table
     join_tables(layout.images, [t for t in tables if t not in taken], root, layout.notes)
     _told_by_folders(layout, root)
     renamed = layout.images["label"].replace(dict(names or {}))
@@ -124,18 +133,35 @@ def _checked(folder: str | Path) -> Path:
     return root
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for path in sorted(root.rglob("*"), key=lambda p: natural_key(str(p.with_suffix("")))):
-        parts = path.relative_to(root).parts
-        if any(part.startswith(".") or part.lower() in LITTER for part in parts):
-            continue
-        if path.is_file():
-            try:
-                str(path).encode()
-            except UnicodeEncodeError as error:
-                shown = str(path).encode(errors="replace").decode()
-                raise StudyError(f"{shown}: the name is not UTF-8; rename the file.") from error
-            yield path
+def _files(root: Path, notes: list[str]) -> list[Path]:
+    """Return every file below a folder in natural order, through links too; note what is lost."""
+    found: list[Path] = []
+    lost: list[str | Path] = []
+    seen: set[str] = set()
+    starts = [root]  # links come after all folders: one may lead back
+    while starts:
+        for place, folders, names in os.walk(
+            starts.pop(0), onerror=lambda e: lost.append(e.filename)
+        ):
+            folders[:] = [] if os.path.realpath(place) in seen else filter(_is_meant, folders)
+            names = [] if os.path.realpath(place) in seen else filter(_is_meant, names)
+            seen.add(os.path.realpath(place))
+            starts += [path for name in folders if (path := Path(place, name)).is_symlink()]
+            for path in (Path(place, name) for name in names):
+                (found if path.is_file() else lost).append(path)
+    for path in found:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            shown = str(path).encode(errors="replace").decode()
+            raise StudyError(f"{shown}: the name is not UTF-8; rename the file.") from error
+    if lost:
+        notes.append(f"{len(lost)} folders or links cannot be read and are left out, as {lost[0]}.")
+    return sorted(found, key=lambda p: (natural_key(str(p.with_suffix(""))), p.suffix))
+
+
+def _is_meant(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in LITTER
 
 
 def _id(path: Path, root: Path) -> str:
@@ -187,13 +213,14 @@ def _class_of(words: str) -> str:
     return told.pop() if len(told) == 1 else ""
 
 
-def _told_by_path(path: Path, root: Path) -> tuple[str, str]:
-    """Return class and split that the words of a path tell, the deepest folder first."""
+def _told_by_path(path: Path, root: Path) -> tuple[str, str, str]:
+    """Return class, patient and split that a path's words tell, the deepest folder first."""
     parts = path.relative_to(root).parts
     label = next((found for part in reversed(parts[:-1]) if (found := _class_of(part))), "")
     words = [re.split(r"[ _\d-]+", part.lower())[0] for part in parts[:-1]]
     split = next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), "")
-    return label or _class_of(path.stem), split
+    patient = _PATIENT.search(_id(path, root))
+    return label or _class_of(path.stem), patient[0].lower() if patient else "", split
 
 
 def _told_by_folders(layout: Layout, root: Path) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from busi_utils import forms
 from busi_utils.audit.class_folders import class_root
-from busi_utils.audit.duplicates import duplicate_groups, find_duplicates
+from busi_utils.audit.duplicates import duplicate_groups, find_duplicates, preferred
 from busi_utils.audit.images import looks_like_mask, pixel_sha256, read_grey, read_mask
 from busi_utils.audit.marks import is_annotated
 from busi_utils.audit.published import SOURCE, facts_of
@@ -198,13 +198,12 @@ def exclusions(manifest: pd.DataFrame, objections: pd.Series) -> pd.Series:
     """Say for each image why it is not in cohort ``clean`` ("" if it is).
 
     A group that spans classes goes as a whole, and so does one with an axilla or needle image.
-    Of any other group one image stays: not annotated rather than annotated, then the largest,
-    then the first in the manifest.
+    Of any other group one image stays, see `duplicates.preferred`.
 
     Parameters
     ----------
     manifest : pd.DataFrame
-        With ``image_id``, ``width``, ``height``, ``duplicate_group``, ``cross_class``,
+        With ``image_id``, ``width``, ``height``, ``n_masks``, ``duplicate_group``, ``cross_class``,
         ``annotated``; in manifest order.
     objections : pd.Series
         Published objection to each image, indexed like ``manifest``.
@@ -224,11 +223,3 @@ def exclusions(manifest: pd.DataFrame, objections: pd.Series) -> pd.Series:
             best = preferred(group)
             reasons[group.index.drop(best)] = f"duplicate of {manifest.loc[best, 'image_id']}"
     return reasons
-
-
-def preferred(group: pd.DataFrame) -> int:
-    """Return the index label of the image that stands for its group."""
-    rank = pd.DataFrame(
-        {"annotated": group["annotated"], "area": -group["width"] * group["height"]}
-    )
-    return rank.sort_values(["annotated", "area"], kind="stable").index[0]

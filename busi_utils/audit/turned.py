@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from busi_utils.audit.sift import (
     SCALES,
@@ -75,6 +74,8 @@ def _candidates(
     askers: Sequence[Features], asked: Sequence[Features], kind: str
 ) -> list[tuple[int, int, str]]:
     """Return which image of ``asked`` may show what one of ``askers`` shows, each pair once."""
+    from sklearn.neighbors import NearestNeighbors  # two seconds, for whoever searches
+
     codes = np.array([features.code for features in asked])
     centre = codes.mean(axis=0)
     count = min(_NEIGHBOURS + 1, len(codes))  # an image is its own neighbour

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from busi_utils.deploy.prediction import Answer, Release, read_frame
-from busi_utils.errors import StudyError
+from busi_utils.errors import StudyError, told
 from busi_utils.workspace import atomic_path
 
 _IS_NOT = """\
@@ -33,21 +33,7 @@ _ORANGE = (0, 159, 230)  # BGR; told apart from grey by readers with any colour 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see ``busi-predict --help`` for what it returns."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    arguments = _parser().parse_args(argv)
-    try:
-        return _answer(arguments)
-    except StudyError as error:
-        print(f"Stopped: {error}", file=sys.stderr)
-    except OSError as error:
-        what = error.filename or "A file"
-        print(f"Stopped: {what} could not be written ({error.strerror or error}).", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("\nStopped by Ctrl-C.", file=sys.stderr)
-        return 130
-    return 2
+    return told(lambda: _answer(_parser().parse_args(argv)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import struct
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +11,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from busi_utils.audit.images import FORMATS
+from busi_utils.audit.images import RULES, decode, refuse
 from busi_utils.errors import StudyError
 from busi_utils.kept import read_bytes, read_json
 from busi_utils.workspace import REPOSITORY
@@ -25,12 +22,6 @@ RELEASE = REPOSITORY / "release"
 NETWORK = "mobilenetv2_fp16.onnx"
 _RESTORE = "restore it from the repository."
 _DICOM = slice(128, 132)
-_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error)
-"""What Pillow raises where the bytes of a file do not mean what its header says."""
-RULES: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "data" / "frame_rules.json").read_text(encoding="utf-8")
-)
-"""What makes a file no B-mode frame, and the sentences that say so; the page has the same."""
 
 
 def read_frame(path: str | Path) -> np.ndarray:
@@ -52,22 +43,10 @@ def read_frame(path: str | Path) -> np.ndarray:
     path = Path(path)
     start = _start(path)
     if not start:
-        _refuse(path, "empty")
+        refuse(path, "empty")
     if start[_DICOM] == b"DICM":
-        _refuse(path, "dicom")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the rule is stricter
-            with Image.open(path, formats=FORMATS) as image:
-                _judge_header(path, image)
-                pixels = _decoded(image)
-    except UnidentifiedImageError:
-        _refuse(path, "no_image")
-    except Image.DecompressionBombError:  # before the header can be asked
-        most = _millions(2 * Image.MAX_IMAGE_PIXELS)
-        _refuse(path, "huge", millions=f"over {most}", limit=_millions(RULES["max_pixels"]))
-    except _DAMAGE as error:
-        _refuse(path, "damaged", reason=str(error).strip() or type(error).__name__)
+        refuse(path, "dicom")
+    pixels = decode(path, RULES["min_side"])
     grey = np.array(pixels.convert("L"))
     _judge_pixels(path, pixels, grey)
     return grey
@@ -82,46 +61,20 @@ def _start(path: Path) -> bytes:
         raise StudyError(f"{path} cannot be read ({reason}): name an image file.") from error
 
 
-def _refuse(path: Path, rule: str, **values: object) -> None:
-    raise StudyError(RULES["sentences"][rule].format(file=path, **values))
-
-
-def _millions(pixels: int) -> str:
-    return f"{pixels / 1e6:.0f}"
-
-
-def _judge_header(path: Path, image: Image.Image) -> None:
-    pixels, most, least = image.width * image.height, RULES["max_pixels"], RULES["min_side"]
-    if pixels > most:
-        _refuse(path, "huge", millions=_millions(pixels), limit=_millions(most))
-    if min(image.size) < least:
-        _refuse(path, "small", width=image.width, height=image.height, limit=least)
-    if (frames := getattr(image, "n_frames", 1)) > 1:
-        _refuse(path, "frames", frames=frames)
-    if image.mode[:1] in "IF" or any("16" in str(tile.args) for tile in image.tile):
-        _refuse(path, "deep", mode=image.mode)
-
-
-def _decoded(image: Image.Image) -> Image.Image:
-    """Return the whole image in mode L or RGB, as a camera's "turn me" wants it, without alpha."""
-    image = ImageOps.exif_transpose(image)
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
 def _judge_pixels(path: Path, image: Image.Image, grey: np.ndarray) -> None:
     if image.mode == "RGB":
         colours = np.asarray(image)
         spread = colours.max(axis=2) - colours.min(axis=2)
         if (spread > RULES["coloured"]).mean() > RULES["photograph"]:
-            _refuse(path, "photograph")
+            refuse(path, "photograph")
         saturated = (spread > RULES["saturated"]).astype(np.uint8)
         if cv2.erode(saturated, np.ones((3, 3), np.uint8)).mean() > RULES["flow"]:
-            _refuse(path, "doppler")
+            refuse(path, "doppler")
     if grey.std() < RULES["flat"]:
-        _refuse(path, "uniform")
+        refuse(path, "uniform")
     extreme = (grey < RULES["dark_below"]) | (grey >= RULES["bright_from"])
     if extreme.mean() > RULES["extreme"]:
-        _refuse(path, "mask")
+        refuse(path, "mask")
 
 
 @dataclass(frozen=True)
