@@ -34,6 +34,10 @@ from busi_utils.record import numbers, rules, templates
         (rules.superior(3, 0, 2), "unverifiable"),  # not shown is not refuted
         (rules.superior(3, 1, 2), "partly confirmed"),
         (rules.superior(3, 3, 0), "confirmed"),
+        (rules.as_good(0, 0, 0), "unverifiable"),
+        (rules.as_good(2, 2, 0), "refuted"),
+        (rules.as_good(2, 1, 0), "unverifiable"),  # one is not shown to lose
+        (rules.as_good(2, 1, 1), "confirmed"),
         (rules.file_size({"h5": 9.8, "keras": 3.9}, 3.4), "confirmed"),
         (rules.file_size({"h5": 9.8, "keras": 9.9}, 3.4), "refuted"),
         (rules.least(18, {"x": 81, "b3": 52}), "confirmed"),

@@ -216,15 +216,20 @@ def proposal(compared: int, gains: int) -> str:
     return by_halves(gains, compared)
 
 
-def as_good(lows: Sequence[float], margin: float) -> str:
-    """Confirmed if some smaller variant loses less than the margin with its whole interval, refuted
-    if none does; unverifiable as long as none was compared.
+def as_good(compared: int, losses: int, excluded: int) -> str:
+    """Confirmed if for some smaller variant a loss of the margin is excluded, refuted if each is
+    shown to lose; unverifiable between the two, or as long as none was compared.
 
     Parameters
     ----------
-    lows : sequence of float
-        Lower end of the interval of each variant's difference, in points.
-    margin : float
+    compared : int
+        Variants set against the network as it is.
+    losses : int
+        Of them, those whose loss is shown after Holm's correction.
+    excluded : int
+        Those for which a loss of the margin is excluded by a one-sided test at 5 %, as for
+        equivalence.
     """
-    lost = "confirmed" if max(lows, default=0.0) > -margin else "refuted"
-    return lost if lows else "unverifiable"
+    if excluded:
+        return "confirmed"
+    return "refuted" if compared and losses == compared else "unverifiable"
