@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os.path
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from PIL import Image
 
 from busi_report.pipe_tables import escape, pipe_table
 from busi_utils.errors import StudyError
+from busi_utils.kept import RESTORE, read_json
 from busi_utils.plots.theme import PRINT_WIDTH, RASTER_DPI, read_figures
 from busi_utils.record.claims import claim_table
 from busi_utils.record.formats import cell
@@ -133,7 +133,7 @@ class Parts:
         lines = [
             {
                 "file": f"[{path.stem}]({self._path(f'tables/{path.name}')})",
-                "lines": f"{len(pd.read_csv(path)):,}",
+                "lines": f"{len(read_table(path.stem, self.workspace)):,}",
                 "cell": self._link(path.stem, "notebook\u00a0{}"),
             }
             for path in files
@@ -235,7 +235,7 @@ def _cells() -> dict[str, tuple[str, str]]:
     """Return notebook and cell that name a figure, table or claim, by its name."""
     found: dict[str, tuple[str, str]] = {}
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
-        for one in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for one in read_json(path, RESTORE, ["cells"])["cells"]:
             if one["cell_type"] == "code":
                 for name in re.findall(r'"([A-Za-z0-9_]+)"', "".join(one["source"])):
                     found[name] = (path.stem, one["id"])

@@ -168,6 +168,11 @@ _PAIR = ("image_id_a", "image_id_b")
 DUPLICATES = Form(
     {**dict.fromkeys((*_PAIR, "kind"), _TEXT), "score": _SCORE}, _PAIR, more=True, may_be_empty=True
 )
+LEDGER = Form(
+    {"image_id": _TEXT, "label": _LABEL, "fault": _ANY_TEXT, "twin_of": _ANY_TEXT},
+    more=True,
+    may_be_empty=True,
+)
 SCALING = Form(
     {"images": Column("whole", low=1), "cpu_seconds": _SIZE}
     | dict.fromkeys(("planted", "found", "false"), _COUNT),

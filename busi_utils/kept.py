@@ -21,7 +21,7 @@ from busi_utils.locks import lock_file
 from busi_utils.workspace import csv_text, write_json, write_text
 
 CHECKSUMS = "checksums.json"
-_RESTORE = "restore the file from the repository, or delete it and run what writes it again."
+RESTORE = "restore the file from the repository, or delete it and run what writes it again."
 
 
 def read_table(path: Path, form: Form, advice: str, sha256: Collection[str] = ()) -> pd.DataFrame:
@@ -110,7 +110,7 @@ def keep_table(path: Path, table: pd.DataFrame, float_format: str | None = None)
             _note(path, known, [new])
 
 
-def read_kept(path: Path, form: Form, advice: str = _RESTORE) -> pd.DataFrame:
+def read_kept(path: Path, form: Form, advice: str = RESTORE) -> pd.DataFrame:
     """Read a table that `keep_table` wrote; see `read_table`."""
     return read_table(path, form, advice, _checksums(path.parent).get(path.name, []))
 
@@ -130,8 +130,8 @@ def _note(path: Path, known: dict[str, list[str]], digests: list[str]) -> None:
 def _checksums(folder: Path) -> dict[str, list[str]]:
     """Return what `CHECKSUMS` of a folder knows: the name of a table to its possible digests."""
     path = folder / CHECKSUMS
-    known = read_json(path, _RESTORE) if path.exists() else {}
+    known = read_json(path, RESTORE) if path.exists() else {}
     for name, digests in known.items():
         if not (isinstance(digests, list) and all(isinstance(one, str) for one in digests)):
-            raise StudyError(f"{path}: {name} has no list of checksums; {_RESTORE}")
+            raise StudyError(f"{path}: {name} has no list of checksums; {RESTORE}")
     return known

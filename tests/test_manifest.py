@@ -229,6 +229,23 @@ def test_all_bad_files_come_in_one_message_and_nothing_is_written(busi, tmp_path
     assert not (tmp_path / "work" / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "picture", "words"),
+    [
+        ("normal/normal (1)_tumor.png", np.zeros((96, 120)), "looks like a mask"),
+        ("normal/line.png", np.arange(3000)[:, None] % 255, "a side under 32"),
+        ("benign/benign (4)_mask.png", np.full((96, 120), 255), "shows no outline"),
+        ("benign/benign (4) - Copy.png", texture(8), "named after 'benign (4)'"),
+    ],
+)
+def test_what_is_no_image_or_no_outline_is_named(busi, tmp_path, name, picture, words):
+    Image.fromarray(np.asarray(picture).astype(np.uint8)).save(busi / name)
+    with pytest.raises(StudyError, match="1 problem in the data") as told:
+        prepare_data({"busi": busi}, "phantom", Workspace(tmp_path / "work"))
+    assert name in str(told.value)
+    assert words in str(told.value)
+
+
 def test_missing_or_cut_manifests_are_told(busi, tmp_path):
     workspace = Workspace(tmp_path)
     for read in (read_manifest, read_duplicates):

@@ -73,3 +73,10 @@ def test_lists_of_other_images_are_refused(lists, tmp_path):
     (lists / "mapping_curated_BUSI.csv").unlink()
     with pytest.raises(StudyError, match=r"mapping_curated_BUSI.csv does not exist"):
         check_lists(lists)
+    for content, words in (
+        (b"id;class\n", "lists no image"),
+        (b"a;b\n1;2\n", "no column class, id"),
+    ):
+        (lists / "mapping_curated_BUSI.csv").write_bytes(content)
+        with pytest.raises(StudyError, match=words):
+            check_lists(lists)

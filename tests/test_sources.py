@@ -64,6 +64,18 @@ def test_further_sources_are_prefixed_and_may_lack_masks(busi, tmp_path):
     assert not any(image.masks for image in images if image.source == "clinic")
 
 
+def test_a_further_source_may_lack_a_class_but_not_misspell_one(busi, tmp_path):
+    for label in ("benign", "malignant"):
+        _image(tmp_path / "clinic" / label / "0001.jpg")
+    sources = {"busi": busi, "clinic": tmp_path / "clinic"}
+    assert [i.label for i in find_images(sources) if i.source == "clinic"] == [
+        "benign",
+        "malignant",
+    ]
+    (tmp_path / "clinic" / "malignant").rename(tmp_path / "clinic" / "malignat")
+    assert "'malignat' seems to be meant" in _complaint(sources)
+
+
 def test_the_doubled_folder_of_mirrors_is_resolved(busi, tmp_path):
     inner = tmp_path / "mirror" / "Dataset_BUSI_with_GT" / "Dataset_BUSI_with_GT"
     shutil.copytree(busi, inner)

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from busi_utils import forms
 from busi_utils.audit.duplicates import duplicate_groups
 from busi_utils.audit.published import facts_of
+from busi_utils.kept import read_table
 
 TWINS = ("exact", "rescaled", "cropped", "brightness", "cross_class")
 MARKS = ("text", "calipers")
@@ -76,9 +78,9 @@ def reference_of(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> p
         ledger = Path(folder) / "ledger.csv"
         if ledger.is_file():
             rows = manifest.index[manifest["source"] == name]
-            described = _from_ledger(
-                pd.read_csv(ledger, keep_default_na=False), manifest.loc[rows, "path"]
-            )
+            advice = "restore what lists the planted faults, or take it out of the source."
+            listed = read_table(ledger, forms.LEDGER, advice)
+            described = _from_ledger(listed, manifest.loc[rows, "path"])
             reference.loc[rows] = described.assign(group=name + described["group"]).to_numpy()
     return reference.astype({"known": bool, "annotated": bool})
 

@@ -57,7 +57,7 @@ def read_listing(
         an image listed before, or images and rows do not correspond; it names file and row.
     """
     file, flags = folder / table, flags or {}
-    text = _read_table(file, separator)
+    text = read_label_table(file, separator)
     wanted = {**columns, **flags}
     if missing := [name for name in wanted.values() if name not in text]:
         raise StudyError(
@@ -74,7 +74,7 @@ def read_listing(
     return _find_files(listing, folder, file, image, mask)
 
 
-def _read_table(file: Path, separator: str) -> pd.DataFrame:
+def read_label_table(file: Path, separator: str) -> pd.DataFrame:
     if not file.is_file():
         raise StudyError(f"{file} does not exist: name the folder that holds this label table.")
     try:

@@ -103,10 +103,10 @@ def _judge_header(path: Path, image: Image.Image, least: int) -> None:
 
 
 def looks_like_mask(grey: np.ndarray) -> bool:
-    """Whether an image holds two grey levels, or next to nothing else as a JPEG mask does."""
+    """Whether an image holds one or two grey levels, or next to nothing else as a JPEG mask."""
     levels, counts = np.unique(grey, return_counts=True)
     if len(levels) < 3:
-        return len(levels) == 2
+        return True
     middle = counts[(levels > 16) & (levels < grey.max() - 16)].sum()
     bright = counts[levels >= grey.max() - 16].sum()
     return bool(grey.max() > 64 and middle < 0.01 * grey.size and bright > 0.005 * grey.size)

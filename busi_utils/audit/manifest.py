@@ -13,7 +13,7 @@ import pandas as pd
 from busi_utils import forms
 from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.duplicates import duplicate_groups, find_duplicates, preferred
-from busi_utils.audit.images import looks_like_mask, pixel_sha256, read_grey, read_mask
+from busi_utils.audit.images import RULES, decode, looks_like_mask, pixel_sha256, read_mask
 from busi_utils.audit.marks import is_annotated
 from busi_utils.audit.published import SOURCE, facts_of
 from busi_utils.audit.sources import SourceImage, masks_beside, raise_problems, scan_sources
@@ -111,17 +111,17 @@ def _read_all(
 
     def read(image: SourceImage) -> tuple[dict, np.ndarray] | str:
         try:
-            grey = read_grey(image.file)
+            grey = np.array(decode(image.file, RULES["min_side"]).convert("L"))
             lesion = read_mask(image.masks, grey.shape)
         except StudyError as error:
             return str(error)
         if looks_like_mask(grey):
             return (
-                f"{image.file} looks like a mask (two grey levels) and would be taken for an "
-                f"image: name it <image>_mask{image.file.suffix} or take it out"
+                f"{image.file} looks like a mask (at most two grey levels) and would be taken for "
+                f"an image: name it <image>_mask{image.file.suffix} or take it out"
             )
-        if image.masks and image.label != "normal" and not lesion.any():
-            return f"{image.masks[0]} is black: restore the mask of the lesion from the data set"
+        if image.masks and image.label != "normal" and lesion.min() == lesion.max():
+            return f"{image.masks[0]} shows no outline: restore the lesion's mask from the data set"
         row = {
             "image_id": image.image_id,
             "label": image.label,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from busi_utils.audit.external_layouts import read_label_table
 from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.audit.sources import find_images
 from busi_utils.errors import StudyError
@@ -71,13 +72,11 @@ def read_lists(tables: str | Path) -> pd.DataFrame:
     Raises
     ------
     StudyError
-        If a list is missing.
+        If a list is missing or is none.
     """
-    for name in (_GROUPS, _CURATED):
-        if not (Path(tables) / name).is_file():
-            raise StudyError(f"{Path(tables) / name} does not exist: name the folder of the lists.")
-    listed = pd.read_csv(Path(tables) / _GROUPS, keep_default_na=False, dtype=str)
-    curated = pd.read_csv(Path(tables) / _CURATED, sep=";", dtype=str)
+    columns = ["class", "number", "group_id", "objection", "annotation"]
+    listed = _read_list(Path(tables) / _GROUPS, ",", columns)
+    curated = _read_list(Path(tables) / _CURATED, ";", ["class", "id"])
     names = listed["class"] + " (" + listed["number"] + ")"
     chosen = set(curated["class"] + " (" + curated["id"] + ")")
     return pd.DataFrame(
@@ -89,6 +88,13 @@ def read_lists(tables: str | Path) -> pd.DataFrame:
             "curated": names.isin(chosen),
         }
     )
+
+
+def _read_list(file: Path, separator: str, columns: list[str]) -> pd.DataFrame:
+    table = read_label_table(file, separator)
+    if lacking := [name for name in columns if name not in table]:
+        raise StudyError(f"{file} has no column {', '.join(lacking)}: restore the published list.")
+    return table
 
 
 def check_lists(tables: str | Path) -> None:

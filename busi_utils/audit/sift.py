@@ -18,6 +18,7 @@ CODE_LENGTH = 1024
 _KERNEL_WIDTH = 0.25  # of the Gaussian between unit-length descriptors: only near-equal ones count
 _MOST_FEATURES = 300
 _MOST_MATCHES = 60  # the most distinctive ones; the number of hypotheses grows with the square
+_LEAST = 8  # a narrower frame has no scale space
 _RATIO = 0.85  # Lowe's ratio; loose, because geometry decides
 TOLERANCE = 4.0  # tissue under a moving probe deforms by a few pixels
 _BASELINE = 10.0  # two matches closer than this do not determine a scale
@@ -85,6 +86,8 @@ def describe(grey: np.ndarray) -> tuple[Features, Features]:
         With no rows and a zero code where the image has no structure.
     """
     frame = working_frame(grey)
+    if min(frame.shape) < _LEAST:
+        return _features([], None), _features([], None)
     sift = cv2.SIFT_create(nfeatures=_MOST_FEATURES, contrastThreshold=0.02)
     keys, descriptors = sift.detectAndCompute(frame, None)
     turning = _features(keys, descriptors)

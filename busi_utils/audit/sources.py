@@ -136,9 +136,10 @@ def _find_source(
     except StudyError as error:
         return [], [f"source {name}: {error}"]
     root = next(iter(classes.values())).parent
-    problems = [
-        _missing_class(name, label, root) for label in sorted(CLASSES) if label not in classes
-    ]
+    absent = [label for label in sorted(CLASSES) if label not in classes]
+    problems = [_missing_class(name, label, root) for label in absent]
+    if not reference:  # it may lack a class, unless a folder's name is misspelt
+        problems = [problem for problem in problems if "seems to be meant" in problem]
     images: list[SourceImage] = []
     for label in CLASSES:
         if label in classes:
@@ -146,10 +147,9 @@ def _find_source(
             images += found
             problems += wrong
     if reference and any(image.masks for image in images):
+        bare = [image for image in images if not image.masks and image.label != "normal"]
         problems += [
-            f"{image.file} has no mask ({image.file.stem}_mask.png); restore it from the data set"
-            for image in images
-            if not image.masks and image.label != "normal"
+            _missing_mask(image.file, {other.file.stem for other in images}) for image in bare
         ]
     return images, problems
 
@@ -161,6 +161,12 @@ def _missing_class(name: str, label: str, root: Path) -> str:
     meant = next((other for other in others if close and other.lower() == close[0]), None)
     advice = f"'{meant}' seems to be meant, rename it to '{label}'" if meant else "add that folder"
     return f"source {name}: {root} has no folder '{label}' (found: {', '.join(inside)}); {advice}"
+
+
+def _missing_mask(file: Path, stems: set[str]) -> str:
+    if origin := next((s for s in sorted(stems) if file.stem.startswith((f"{s} ", f"{s}-"))), None):
+        return f"{file} has no mask and is named after '{origin}': if it is a copy, take it out"
+    return f"{file} has no mask ({file.stem}_mask.png); restore it from the data set"
 
 
 def _name(stem: str, label: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from busi_utils.audit.external_sets import EXTERNAL_SETS
+from busi_utils.kept import RESTORE, read_json
 from busi_utils.workspace import Workspace
 
 CELL = "<cohort>/<model>/<recipe>/seed<k>_fold<i>"
@@ -181,7 +182,7 @@ def recorded_by(notebook: Path) -> dict[str, str | int]:
         ``notebook`` (name), ``title`` (its question), ``figures`` and ``tables`` (how often one is
         saved), ``claims`` (those judged, as text).
     """
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    cells = read_json(notebook, RESTORE, ["cells"])["cells"]
     code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
     return {
         "notebook": notebook.stem,
