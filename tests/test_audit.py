@@ -183,3 +183,16 @@ def test_figures_show_every_pair_and_class(phantom):
     _, sizes = audit_figures.shortcuts(manifest, share).axes
     assert len({line.get_linestyle() for line in sizes.lines}) == len(sizes.lines) == 3
     plt.close("all")
+
+
+def test_a_clean_folder_has_its_figures_too():
+    """No pair of copies, and no image with marks."""
+    manifest = small_manifest().assign(width=500, annotated=False)
+    none = pd.DataFrame(columns=["image_id_a", "image_id_b", "kind", "score"])
+    unmarked = pd.Series(False, index=manifest.index)
+    chosen = audit_figures.example_pairs(none, manifest, unmarked)
+    assert "No two images" in audit_figures.pair_gallery(chosen, manifest, {}).texts[0].get_text()
+    share = audit.marked_share(manifest)
+    assert share["share"].eq(0).all()
+    audit_figures.shortcuts(manifest, share.assign(low=1e-17))
+    plt.close("all")

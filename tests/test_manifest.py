@@ -105,7 +105,7 @@ def test_encoding_and_file_order_change_nothing(said_once, facts, tmp_path, mode
 def test_a_second_source_joins_the_groups_of_the_first(busi, tmp_path):
     mirror = write_small_busi(tmp_path / "mirror", "RGB")
     sources = {"busi": busi, "kaggle": mirror}
-    table = prepare_data(sources, "busi", Workspace(tmp_path)).manifest.set_index("image_id")
+    table = prepare_data(sources, "phantom", Workspace(tmp_path)).manifest.set_index("image_id")
     assert len(table) == 2 * sum(COUNTS.values())
     for name in small_images():
         first, second = table.loc[name], table.loc[f"kaggle/{name}"]
@@ -244,6 +244,12 @@ def test_what_is_no_image_or_no_outline_is_named(busi, tmp_path, name, picture, 
         prepare_data({"busi": busi}, "phantom", Workspace(tmp_path / "work"))
     assert name in str(told.value)
     assert words in str(told.value)
+
+
+def test_images_that_are_not_busis_never_bear_its_name(busi, tmp_path):
+    with pytest.raises(StudyError, match=r"is not BUSI, 0 of its 21 images.*make audit DATA="):
+        prepare_data({"busi": busi}, "busi", Workspace(tmp_path / "work"))
+    assert not (tmp_path / "work" / "results").exists()
 
 
 def test_missing_or_cut_manifests_are_told(busi, tmp_path):

@@ -89,6 +89,8 @@ def audit_sources(sources: Mapping[str, str | Path], dataset: str, workspace: Wo
         One message with every problem found in all files.
     """
     found, greys = _read_all(*scan_sources(sources))
+    if dataset == "busi":
+        _require_busi(found, sources)
     kept, pairs_file = workspace.manifest(dataset), duplicates_path(dataset, workspace)
     if kept.is_file() and pairs_file.is_file():
         manifest = read_manifest(dataset, workspace)
@@ -142,6 +144,19 @@ def _read_all(
     text = [name for name in FOUND if name not in _TYPES]
     greys = {row["sha256"]: grey for row, grey in results}
     return found.astype({**_TYPES, **dict.fromkeys(text, "str")}), greys
+
+
+def _require_busi(found: pd.DataFrame, sources: Mapping[str, str | Path]) -> None:
+    """Stop where a folder would bear BUSI's name in captions and verdicts and is none."""
+    name, folder = next(iter(sources.items()))
+    own = found[found["source"] == name]
+    known = int((facts_of(own)["group"] != "").sum())
+    if known < len(own) / 2:
+        raise StudyError(
+            f"{folder} is not BUSI, {known} of its {len(own)} images have BUSI's pixels: look into "
+            f"it under its own name with 'make audit DATA={folder}', or add it to BUSI as a second "
+            "source, DATA=busi=<BUSI folder>,own=<this folder>."
+        )
 
 
 def changed_masks(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> list[str]:

@@ -78,8 +78,11 @@ def pair_gallery(
     """
     names = chosen[["image_id_a", "image_id_b"]].to_numpy().ravel()
     images = _opened(names, manifest, sources)
-    rows = -(-len(chosen) // 2)
+    rows = max(1, -(-len(chosen) // 2))
     fig = plt.figure(figsize=(PRINT_WIDTH, 1.75 * rows))
+    if chosen.empty:
+        fig.text(0.5, 0.5, "No two images are copies of one acquisition", ha="center")
+        return fig
     panels = fig.subfigures(rows, 2, wspace=0.04, hspace=0.04, squeeze=False).flat
     for number, (panel, pair) in enumerate(zip(panels, chosen.itertuples(), strict=False)):
         panel.set(edgecolor="0.7", linewidth=0.6)
@@ -148,7 +151,7 @@ def shortcuts(manifest: pd.DataFrame, share: pd.DataFrame) -> Figure:
     """Draw what tells the classes apart without any tissue: burnt-in marks and image size."""
     fig, (marks, sizes) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 2.7), width_ratios=(2, 3))
     for x, row in enumerate(share.itertuples()):
-        error = [[row.share - row.low], [row.high - row.share]]
+        error = np.clip([[row.share - row.low], [row.high - row.share]], 0, 1)  # rounding at 0 or 1
         marks.bar(x, row.share, color=CLASS_COLOURS[row[1]], hatch=_HATCHES[row[1]], edgecolor="w")
         marks.errorbar(x, row.share, error, color="black", capsize=3)
         marks.text(x, row.high + 0.01, f"{row.share:.1%}", ha="center", va="bottom", fontsize=8)
