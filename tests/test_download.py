@@ -135,6 +135,22 @@ def test_an_entry_outside_the_folder_is_refused(server, tmp_path, name):
     assert not list(tmp_path.rglob("*evil.png"))
 
 
+def test_a_bomb_and_an_encrypted_archive_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("benign/a.png", bytes(10**6))
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "_MOST_BYTES", 10**6 - 1)
+        with pytest.raises(StudyError, match=r"would fill 0\.0 GB"):
+            unpack(path, tmp_path / "out")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1  # the flag in the central directory
+    path.write_bytes(data)
+    with pytest.raises(StudyError, match="is encrypted"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_link_in_the_archive_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "links.zip", "w") as archive:
         link = zipfile.ZipInfo("benign")

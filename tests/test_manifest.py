@@ -169,6 +169,16 @@ def test_cohorts_follow_their_definitions(said_once):
     assert cohorts["curated450"] == everything - fours - {"benign (2)"}
 
 
+@pytest.mark.usefixtures("facts")
+def test_a_published_cohort_too_small_for_folds_is_left_out_and_told(said_once, images_once):
+    """Else a genuine part of BUSI could not be read at all."""
+    manifest = said_once[0].manifest
+    few = manifest[~manifest["image_id"].isin(["normal (5)", "normal (6)"])]
+    with pytest.warns(UserWarning, match="is left out: . independent normal images"):
+        cohorts = build_cohorts(few, {"busi": images_once})
+    assert set(cohorts) == {"clean", "grouped", "raw", "raw_with_masks"}
+
+
 def test_data_without_published_facts_have_no_published_cohorts(busi, prepared):
     result, _ = prepared
     assert set(result.folds) == {"clean", "grouped", "raw", "raw_with_masks"}

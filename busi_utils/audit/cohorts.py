@@ -13,14 +13,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from busi_utils import CLASSES
 from busi_utils.audit.class_folders import class_root
 from busi_utils.audit.duplicates import preferred
-from busi_utils.audit.folds import COLUMNS
+from busi_utils.audit.folds import COLUMNS, FOLDS
 from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.audit.published import facts_of
 from busi_utils.audit.sources import masks_beside
@@ -45,7 +47,8 @@ def build_cohorts(
     -------
     dict
         Cohort name to table ``image_id, label, group, path`` (absolute). ``pawlowska`` and
-        ``curated450`` exist only if the published lists know images of the data set.
+        ``curated450`` exist only if the published lists know images of the data set, enough of each
+        class for the folds; else a warning tells.
     """
     roots = {name: class_root(folder).resolve() for name, folder in sources.items()}
     files = [str(roots[row.source] / row.path) for row in manifest.itertuples()]
@@ -61,8 +64,19 @@ def build_cohorts(
         listed = table[(facts["group"] != "") & (facts["objection"] == "")]
         listed = listed.assign(group=facts["group"])
         best = [preferred(group) for _, group in listed.groupby("group", sort=False)]
-        cohorts["pawlowska"] = listed.loc[sorted(best)]
-        cohorts["curated450"] = table[facts["curated"]].drop_duplicates("sha256")
+        chosen = {
+            "pawlowska": listed.loc[sorted(best)],
+            "curated450": table[facts["curated"]].drop_duplicates("sha256"),
+        }
+        for name, part in chosen.items():
+            units = part.groupby("label")["group"].nunique().reindex(list(CLASSES), fill_value=0)
+            if units.min() >= FOLDS:
+                cohorts[name] = part
+            else:
+                text = (
+                    f"Cohort {name} is left out: {units.min()} independent {units.idxmin()} images"
+                )
+                warnings.warn(f"{text} are too few for {FOLDS} folds.", stacklevel=2)
     columns = [*COLUMNS, "path"]
     return {name: part[columns].reset_index(drop=True) for name, part in cohorts.items()}
 

@@ -27,6 +27,7 @@ PAGE = "https://scholar.cu.edu.eg/?q=afahmy/pages/dataset"
 ARCHIVE = "https://scholar.cu.edu.eg/Dataset_BUSI.zip"
 KAGGLE = "aryashah2k/breast-ultrasound-images-dataset"
 FOLDER = "Dataset_BUSI_with_GT"
+_MOST_BYTES = 10**9
 MASKS = 798
 _RETRIES = 3
 _TIMEOUT_S = 60
@@ -143,17 +144,29 @@ def _download(work: Path, url: str, known_hash: str | None, progress: bool) -> P
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Extract a zip archive into a new folder, refusing entries that would land outside it.
+    """Extract a zip archive into a new folder, refusing what BUSI's cannot be.
 
     Raises
     ------
     StudyError
-        If an entry has an absolute path, climbs with ``..`` or is a link ("zip slip").
+        If an entry has an absolute path, climbs with ``..`` or is a link ("zip slip"), if it is
+        encrypted, or if all would fill more than a gigabyte ("zip bomb").
     zipfile.BadZipFile
         If the archive is damaged.
     """
     with zipfile.ZipFile(archive) as content:
+        size = sum(entry.file_size for entry in content.infolist())  # no entry may become larger
+        if size > _MOST_BYTES:
+            raise StudyError(
+                f"The archive {archive.name} would fill {size / 1e9:.1f} GB, BUSI fills 0.3; "
+                "nothing was unpacked. Get BUSI from its official page."
+            )
         for entry in content.infolist():
+            if entry.flag_bits & 1:
+                raise StudyError(
+                    f"The archive {archive.name} is encrypted, BUSI's is not; nothing was "
+                    "unpacked. Get BUSI from its official page."
+                )
             # Windows rules also read / as a separator, so they cover both kinds of path.
             path = PureWindowsPath(entry.filename)
             outside = path.drive or path.root or ".." in path.parts
