@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from busi_report.parts import Document, Parts
 from busi_report.pipe_tables import PANDOC_COLUMNS
 from busi_report.screen import for_screen
 from busi_report.sheets import released, to_pdf
+from busi_utils import __version__
 from busi_utils.errors import StudyError
 from busi_utils.plots.summary import draw_summary
 from busi_utils.recipes import RECIPES
@@ -130,7 +130,7 @@ def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
         "supplement": "supplement/supplement.html" if parts.raster else "supplement/supplement.pdf",
         "dataset": parts.dataset,
         "phantom": parts.dataset == "phantom",
-        "version": metadata.version("busi-utils"),
+        "version": __version__,
         "date": f"{released():%-d %B %Y}",
     }
     try:

@@ -64,7 +64,7 @@ def to_pdf(text: str, options: Sequence[str], workspace: Workspace, banner: str)
 
 
 def released() -> datetime:
-    """Return the date of this version: the report's date, whenever it is built."""
+    """Return the date of this version: the report's date, whenever and wherever it is built."""
     cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     return datetime.combine(cited["date-released"], time(), UTC)
 

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from hypothesis import settings
 from joblib import parallel_config
 from small_external import BUSBRA_COUNTS, BUSUCLM_COUNTS
 
@@ -13,6 +14,10 @@ from busi_utils.audit.preparation import prepare_data
 from busi_utils.models import MODELS
 from busi_utils.recipes import RECIPES
 from busi_utils.workspace import Workspace
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("study", deadline=None)
+settings.load_profile("study")
 
 
 @pytest.fixture(scope="session")

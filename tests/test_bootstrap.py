@@ -64,7 +64,7 @@ def test_chunks_bound_memory_but_do_not_change_the_draws():
         np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_neither_the_order_of_images_nor_the_names_of_groups_matter(seed):
     y, p = predictions(N, seed, decimals=2)

@@ -31,7 +31,7 @@ def test_damage_grows_with_severity(name):
 
 
 @given(name=st.sampled_from(list(CORRUPTIONS)), severity=st.sampled_from(SEVERITIES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_damage_is_repeatable_and_leaves_the_image_alone(name, severity):
     before = IMAGES[0].copy()
     damaged = corrupt(IMAGES[0], name, severity, "a")

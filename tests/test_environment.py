@@ -12,6 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from busi_utils import __version__
 from busi_utils.workspace import REPOSITORY
 
 BUILD_ONLY = {"python", "pip", "make"}
@@ -101,3 +102,11 @@ def test_every_import_is_a_direct_dependency(direct):
                     } & (direct | COMES_ALONG), (
                         f"{path.name} imports {name}: name it in pyproject.toml"
                     )
+
+
+def test_one_version_is_named_everywhere(project):
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+) \((\S+)\)$", changes, flags=re.MULTILINE)
+    assert project["version"] == cited["version"] == newest[1] == __version__
+    assert str(cited["date-released"]) == newest[2]

@@ -42,7 +42,7 @@ def _cohort(groups=12, size=2):
     return pd.DataFrame(rows, columns=["image_id", "label", "group"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cohorts(), st.integers(0, FOLDS - 1), st.integers(0, 99))
 def test_no_group_is_ever_split(table, fold, seed):
     folds = make_folds(table, "grouped")
@@ -56,7 +56,7 @@ def test_no_group_is_ever_split(table, fold, seed):
     assert all(set(labels[part]) == set(CLASSES) for part in (parts[0], parts[2]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cohorts(), st.sampled_from(["clean", "raw"]))
 def test_folds_are_stratified_and_ignore_the_order_of_rows(table, cohort):
     table = table.drop_duplicates("group")
@@ -147,7 +147,7 @@ def test_a_folds_file_that_leaks_is_refused(tmp_path):
         read_folds("busi", "raw", workspace)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cohorts(), st.floats(0.05, 1), st.integers(0, 99))
 def test_a_share_keeps_whole_groups_of_every_class_and_grows(table, share, seed):
     ids = table["image_id"].tolist()

@@ -107,7 +107,7 @@ scores = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scores)
 def test_auc_with_ties_and_weights_is_the_mann_whitney_statistic(rows):
     positive, score, weight = (np.array(column) for column in zip(*rows, strict=True))
@@ -122,7 +122,7 @@ def test_auc_with_ties_and_weights_is_the_mann_whitney_statistic(rows):
         assert auc[0] == pytest.approx((above * pairs).sum() / pairs.sum(), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(5, 40))
 def test_order_and_whole_weights_do_not_matter(seed, n):
     """Permuting images changes nothing; weight 2 is the same as the image standing there twice."""

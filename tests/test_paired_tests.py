@@ -32,7 +32,7 @@ def literal_delong(positive, scores):
     return v10.mean(axis=1), np.cov(v10) / m + np.cov(v01) / n
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.integers(5, 60), st.integers(1, 3), st.integers(2, 4))
 def test_delong_covariance_equals_the_literal_one(seed, n, decimals, models):
     rng = np.random.default_rng(seed)
