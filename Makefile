@@ -137,9 +137,10 @@ site: $(BASE) ## Build the lab book in build/site/: notebooks and lessons as pag
 	  { echo "The lab book's packages could not be installed: check the package registry, then run make site again." >&2; exit 1; }
 	@build/lab-env/bin/python labbook/build.py build/site
 
-check-site: site ## Open each of its pages in headless Chromium: links, errors, accessibility
+check-site: site ## Open its pages and the report in headless Chromium: links, errors, accessibility
 	@npm install --silent --no-audit --no-fund --prefix build/npm puppeteer-core@24.43.1 axe-core@4.14.1
-	@node labbook/check.mjs build/site "$${CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" build/npm
+	@for pages in build/site report; do node labbook/check.mjs $$pages \
+	  "$${CHROMIUM:-$$(command -v chromium || command -v google-chrome)}" build/npm || exit 1; done
 
 deployment: $(DEPLOY) ## Bytes and answers of the networks in every format, DATA=<BUSI>: results/deployment/
 	@$(QUIET) $(PY) -m busi_report deployment $(PLACES)
