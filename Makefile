@@ -148,7 +148,7 @@ deployment: $(DEPLOY) ## Bytes and answers of the networks in every format, DATA
 latency: $(DEPLOY) ## Time them on this machine, which should do nothing else: three minutes
 	@$(QUIET) $(PY) -m busi_report latency
 
-release: $(DEPLOY) ## Train the released network on all images, DATA=<BUSI>: release/
+release: $(DEPLOY) ## Train the released network, DATA=<BUSI>: release/; without, only its card
 	@$(QUIET) $(PY) -m busi_report release $(PLACES)
 
 page: $(BASE) ## Build the released network as one web page, build/page/busi-predict.html (needs npm)

@@ -17,7 +17,7 @@ def deployment_commands(commands: argparse._SubParsersAction) -> None:
     for name, call, words in (
         ("deployment", _deployment, "bytes and answers of the networks in every format"),
         ("latency", _latency, "time them on this machine"),
-        ("release", _release, "train the released network on all images"),
+        ("release", _release, "train the released network; without images: its card anew"),
     ):
         commands.add_parser(name, parents=[place_options()], help=words).set_defaults(call=call)
 
@@ -37,7 +37,8 @@ def _deployment(arguments: argparse.Namespace) -> None:
     from busi_utils.deploy.measure import measure
 
     rows = read_parameter_file(parameter_file("busi"))["deployed_rows"]
-    measure(_busi(arguments, "Exporting networks"), [tuple(row.split()) for row in rows])
+    study = _busi(arguments, "Exporting networks")
+    measure(study, [tuple(row.split()) for row in rows], to_time=True)
 
 
 def _latency(arguments: argparse.Namespace) -> None:
@@ -48,6 +49,7 @@ def _latency(arguments: argparse.Namespace) -> None:
 
 
 def _release(arguments: argparse.Namespace) -> None:
-    from busi_utils.deploy.release import build_release
+    from busi_utils.deploy.release import build_release, write_card
 
-    build_release(_busi(arguments, "Training the released network"))
+    study = _busi(arguments, "Training the released network")
+    (build_release if study.sources else write_card)(study)

@@ -174,3 +174,52 @@ def test_int8_is_chosen_by_labels_changed_among_files_that_are_small_enough():
     rows = [(0, 9, 100), (8, 2, 200), (16, 2, 300), (24, 0, LARGEST_INT8 + 1)]
     tried = [{"kept": k, "labels_changed": n, "bytes": size} for k, n, size in rows]
     assert chosen_kept(pd.DataFrame(tried)) == 8
+
+
+def test_deployment_goes_on_where_it_stopped_and_prefers_trained_networks(tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    from types import SimpleNamespace
+
+    from busi_utils.deploy import measure, tables
+    from busi_utils.kept import keep_table
+    from busi_utils.workspace import Workspace
+
+    study = SimpleNamespace(
+        dataset="busi", workspace=Workspace(tmp_path), require_images=lambda cell: None
+    )
+    main, small, other = ("mobilenetv2", "tuned"), ("tiny", "tuned"), ("large", "tuned")
+    known, done = {small}, []
+    weighed = {"parameters": 9, "weights": "untrained", "format": "h5", "bytes": 99}
+    told = {"format": "reference", "image_id": "a", "label": "benign"}
+    told |= {"p_normal": 0.2, "p_benign": 0.5, "p_malignant": 0.3, "fold": 0}
+
+    def row(kind, names, line):
+        done.append((kind, *names))
+        return pd.DataFrame([dict(zip(("model", "recipe"), names, strict=True)) | line])
+
+    monkeypatch.setattr(measure, "is_kept", lambda study, cell: (cell.model, cell.recipe) in known)
+    monkeypatch.setattr(measure.tables, "TIMED", tmp_path)
+    monkeypatch.setattr(
+        measure.formats,
+        "answers",
+        lambda study, cells, kept: row("asked", (cells[0].model, cells[0].recipe), told),
+    )
+    monkeypatch.setattr(
+        measure.formats,
+        "sizes_of",
+        lambda study, model, recipe, kept: row("weighed", (model, recipe), weighed),
+    )
+    tried = {"kept": 8, "fold": 0, "images": 9, "bytes": 9, "largest_difference": 0.1}
+    keep_table(
+        tables.folder(study.workspace) / "int8.csv", pd.DataFrame([tried | {"labels_changed": 0}])
+    )
+    measure.measure(study, [main, small])
+    assert done == [("asked", *main), ("asked", *small), ("weighed", *main), ("weighed", *small)]
+    done.clear()
+    measure.measure(study, [main, small, other])
+    assert done == [("weighed", *small), ("weighed", *other)]
+    known.clear()
+    done.clear()
+    measure.measure(study, [main, small, other], to_time=True)
+    assert done == [("weighed", *names) for names in (main, small, other)]
+    assert len(tables.read("sizes", study.workspace)) == 3

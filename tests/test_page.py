@@ -68,7 +68,7 @@ def odd_files():
     grey = render_phantoms(["benign"], seed=1)[0].image
     colour = np.repeat(grey[..., None], 3, axis=2)
     doppler = colour.copy()
-    cv2.circle(doppler, (200, 150), 30, (220, 20, 20), -1)
+    cv2.circle(doppler, (200, 150), 5, (220, 20, 20), -1)  # a small vessel
     mask = cv2.circle(np.zeros((200, 300), np.uint8), (150, 100), 40, 255, -1)
     frames = [Image.fromarray(np.roll(grey, k, axis=0)) for k in (0, 5)]
     cine = io.BytesIO()

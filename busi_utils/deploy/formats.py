@@ -139,8 +139,8 @@ def answers(study: Study, cells: Sequence[Cell], kept: int) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        ``format, fold, image_id, label, p_normal, p_benign, p_malignant``; format ``reference`` is
-        Keras.
+        ``model, recipe, format, image_id, label, p_normal, p_benign, p_malignant, fold``; format
+        ``reference`` is Keras.
     """
     tables = []
     for cell, network in trained_networks(study, cells):
@@ -152,11 +152,12 @@ def answers(study: Study, cells: Sequence[Cell], kept: int) -> pd.DataFrame:
         for kind in ASKED:
             found[kind] = one_by_one(runtime_of(kind, files[kind]), seen)
             told = changes(found["reference"], found[kind])
-            print(f"fold {cell.fold}, {kind}: {told}", flush=True)
+            print(f"{cell}, {kind}: {told}", flush=True)
         labels = study.folds(cell.cohort).set_index("image_id")["label"][list(test)]
         for kind, p in found.items():
             table = prediction_table(test, labels, p)
-            table.insert(0, "format", kind)
+            for name, value in (("format", kind), ("recipe", cell.recipe), ("model", cell.model)):
+                table.insert(0, name, value)
             tables.append(table.assign(fold=cell.fold))
     return pd.concat(tables, ignore_index=True)
 

@@ -18,7 +18,7 @@ from busi_utils.deploy.prediction import NETWORK, RELEASE
 from busi_utils.deploy.runtimes import runtime_of
 from busi_utils.deploy.training import RELEASED, released_network
 from busi_utils.errors import StudyError
-from busi_utils.kept import read_kept
+from busi_utils.kept import read_json, read_kept
 from busi_utils.record.numbers import read_metrics
 from busi_utils.record.templates import environment
 from busi_utils.stats.calibration import apply_temperature, fit_temperature, risk_coverage
@@ -125,7 +125,7 @@ def build_release(study: Study) -> None:
         q = formats.one_by_one(runtime_of(name, exported[name]), seen)
         facts |= {name: formats.changes(p, q)}
     write_json(RELEASE / "release.json", facts)
-    write_card(study, facts)
+    write_card(study)
 
 
 def _told(data: bytes) -> dict[str, Any]:
@@ -136,8 +136,9 @@ def _whole(core: bytes, size: int) -> bytes:
     return shortened(from_any_image(onnx.load_from_string(core), size))
 
 
-def write_card(study: Study, facts: dict[str, Any]) -> None:
-    """Write ``release/README.md`` from its template, the metrics and what was released."""
+def write_card(study: Study) -> None:
+    """Write ``release/README.md`` from its template, the metrics and ``release.json``."""
+    facts = read_json(RELEASE / "release.json", "restore it from the repository.")
     found = out_of_fold(study.workspace, *_ROW)
     small = small_lesions(found, study.manifest, RELEASED.seed, n_replicates=1)
     values = read_metrics(study.workspace) | {"release": facts, "small": small}

@@ -28,8 +28,14 @@ FORMS = {
         key=("kept", "fold"),
     ),
     "answers": Form(
-        {"format": Column(), **PREDICTIONS.columns, "fold": _COUNT},
-        key=("format", "image_id"),  # in 8 bits the three probabilities need not sum to 1
+        {
+            "model": Column(),
+            "recipe": Column(),
+            "format": Column(),
+            **PREDICTIONS.columns,
+            "fold": _COUNT,
+        },
+        key=("model", "recipe", "format", "image_id"),  # in 8 bits they need not sum to 1
     ),
     "sizes": Form(
         {
