@@ -153,4 +153,6 @@ def render_pages(executed: Iterable[Path], workspace: Workspace) -> list[Path]:
 
 
 def _with_links_to_pages(text: str) -> str:
+    """Lead links to where the pages stand: beside each other, below the report."""
+    text = text.replace("](../report/", "](../")
     return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", text)
