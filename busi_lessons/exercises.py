@@ -183,6 +183,11 @@ def ask(answer: Callable, *arguments: Any) -> Any:
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}".rstrip(": .")
         raise Wrong(f"your function stopped with {said}.") from error
+    except KeyboardInterrupt:  # by the student, or by grading after its limit of time
+        raise Wrong(
+            "your function was stopped before it had an answer: look for a loop that never ends, "
+            "or takes one pixel at a time."
+        ) from None
     if value is None or value is Ellipsis:
         raise NotTried
     return value

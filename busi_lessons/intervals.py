@@ -87,6 +87,8 @@ def _judged(own: np.ndarray, theirs: np.ndarray, truth: np.ndarray, why: dict[st
         raise Wrong("limits of 0 and 1 say nothing: take the quantiles of the means of the draws.")
     if np.ptp(middles[:, 0]) < 1e-9 or abs(np.corrcoef(middles.T)[0, 1]) < 0.5:
         raise Wrong("the interval does not move with the data: compute it from what you are given.")
+    if np.median(np.abs(middles[:, 0])) > 1:
+        raise Wrong("the limits lie beyond 1: return shares, not per cent.")
     if abs(shift) > 0.2:
         raise Wrong(f"{seen}, and lies beside it. {why['place']}")
     ratio = width[0] / width[1]
@@ -101,6 +103,12 @@ def _judged(own: np.ndarray, theirs: np.ndarray, truth: np.ndarray, why: dict[st
         raise Wrong(f"{seen}: that is one standard error each way. Take the middle 95 %.")
     if ratio < 0.87 or covers[0] < covers[1] - 0.02 - 2 / len(truth):
         raise Wrong(f"{seen}, not 95 %. {why['narrow']}")
+    off = np.abs((own - theirs).mean(axis=0)) / width[1]
+    if off.max() > 0.06:
+        raise Wrong(
+            f"the {('lower', 'upper')[off.argmax()]} limit does not leave 2.5 % of the draws "
+            "beyond it: take the quantiles at 0.025 and 0.975."
+        )
 
 
 def _by_image(answer: Callable, rng: np.random.Generator) -> None:
@@ -124,7 +132,7 @@ def _in_groups(answer: Callable, rng: np.random.Generator) -> None:
     why = {
         "place": "A group that is drawn brings all its images: the accuracy is over images.",
         "wide": "Draw as many groups as there are, no fewer.",
-        "narrow": "Copies are right or wrong together: draw groups, not images.",
+        "narrow": "Copies are right or wrong together: draw groups, not images; as many as exist.",
         "twice": "A group that is drawn twice counts twice; a test of membership forgets that.",
     }
     _judged(*_try(answer, studies, rng), why)
@@ -140,7 +148,7 @@ def _paired(answer: Callable, rng: np.random.Generator) -> None:
     why = {
         "place": "The difference asked for is a less b, over images.",
         "wide": "Both models saw the same images: draw once, and use the draw for both.",
-        "narrow": "Copies are right or wrong together: draw groups, not images.",
+        "narrow": "Copies are right or wrong together: draw groups, not images; as many as exist.",
         "twice": "A group that is drawn twice counts twice; a test of membership forgets that.",
     }
     _judged(*_try(answer, studies, rng), why)
@@ -192,6 +200,10 @@ EXERCISES = {
         wrong={
             "spread of images": (_two_deviations, "spread of single images"),
             "one standard error": (_one_error, "one standard error"),
+            "five per cent above": (
+                lambda right, rng: np.quantile(_resampled(right, rng), [0.025, 0.95]),
+                "the upper limit",
+            ),
             "five per cent each side": (
                 lambda right, rng: _middle(_resampled(right, rng), 0.9),
                 "an interval of 90 %",

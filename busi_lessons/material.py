@@ -1,4 +1,4 @@
-"""What the lessons learn from: phantoms of the student's own number, and simple features."""
+"""What the lessons give to students: phantoms of their number, features, a small network."""
 
 from __future__ import annotations
 
@@ -69,6 +69,33 @@ def tile_features(pictures: np.ndarray) -> np.ndarray:
     numbers = [tiles[0].mean((3, 4)), tiles[0].std((3, 4))]
     numbers += [part.mean((3, 4)) for part in tiles[1:]]
     return np.concatenate([part.reshape(len(grey), -1) for part in numbers], axis=1)
+
+
+def small_network(rng: np.random.Generator, inputs: int = 12, hidden: int = 32) -> dict:
+    """Draw a network of one hidden layer: weights ``W1, b1, W2, b2`` and ``dropout`` 0.5."""
+    return {
+        "W1": rng.normal(0, 1 / np.sqrt(inputs), (inputs, hidden)),
+        "b1": rng.normal(0, 0.3, hidden),
+        "W2": rng.normal(0, 1 / np.sqrt(hidden), (hidden, 3)),
+        "b2": rng.normal(0, 0.6, 3),
+        "dropout": 0.5,
+    }
+
+
+def scores(net: dict, X: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Return the scores (n, 3) of a network; with a generator dropout is on, as while training."""
+    hidden = np.maximum(X @ net["W1"] + net["b1"], 0)
+    if rng is not None:
+        kept = rng.random(hidden.shape) >= net["dropout"]
+        hidden = hidden * kept / (1 - net["dropout"])
+    return hidden @ net["W2"] + net["b2"]
+
+
+def labelled(net: dict, rng: np.random.Generator, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Draw inputs (n, k), and labels that the network gets right in nine of ten cases."""
+    X = rng.normal(size=(n, len(net["W1"])))
+    y = scores(net, X).argmax(axis=1)
+    return X, np.where(rng.random(n) < 0.1, rng.integers(0, 3, n), y)
 
 
 def show(fig: Figure, alt: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 _OF_THE_CHECKER = {"busi_lessons", "solution", "solution_of", "EXERCISES", "exercises", "accepted"}
 _AROUND_IT = {"import_module", "__import__", "_getframe", "currentframe", "f_back", "f_locals"}
-_GIVEN = {"scores", "KINDS"}  # of the lessons' modules: shown to students, free to use
+_GIVEN = {"KINDS", "VIGNETTE"}  # of the lessons' modules: shown to students, free to use
 
 
 def asks_the_checker(answer: Callable) -> bool:
@@ -18,10 +19,20 @@ def asks_the_checker(answer: Callable) -> bool:
     """
     while hasattr(answer, "func"):  # a partial function
         answer = answer.func
-    code, known = getattr(answer, "__code__", None), getattr(answer, "__globals__", {})
-    named = names_in(code)
-    of_lessons = {name for name in named if _is_of_a_lesson(known.get(name))} - _GIVEN
-    return bool(_is_of_a_lesson(answer) or of_lessons or named & (_OF_THE_CHECKER | _AROUND_IT))
+    seen, ahead = set(), [answer]
+    while ahead:  # the function, and the functions of the student's own that it calls
+        one = ahead.pop()
+        code, known = getattr(one, "__code__", None), getattr(one, "__globals__", {})
+        if code in seen:
+            continue
+        seen.add(code)
+        named = names_in(code)
+        of_lessons = {name for name in named if _is_of_a_lesson(known.get(name))} - _GIVEN
+        if _is_of_a_lesson(one) or of_lessons or named & (_OF_THE_CHECKER | _AROUND_IT):
+            return True
+        used = (known.get(name) for name in named)
+        ahead += [f for f in used if getattr(f, "__globals__", None) is known]
+    return False
 
 
 def names_in(code: CodeType | None) -> set[str]:
@@ -35,6 +46,18 @@ def names_in(code: CodeType | None) -> set[str]:
 
 
 def _is_of_a_lesson(thing: Any) -> bool:
-    module = str(getattr(thing, "__module__", ""))
+    if isinstance(thing, dict | list | tuple | set):  # a table of answers has no module
+        return bool(thing) and any(thing is held for held in _held_by_lessons())
+    module = str(thing.__name__ if isinstance(thing, ModuleType) else _module_of(thing))
     given = module == "busi_lessons.material" or type(thing).__name__ == "Lesson"
     return module.startswith("busi_lessons.") and not given
+
+
+def _module_of(thing: Any) -> str:
+    return getattr(thing, "__module__", "") or ""
+
+
+def _held_by_lessons() -> list[Any]:
+    """Return what the modules of the lessons hold, apart from what is given to students."""
+    modules = (m for name, m in sys.modules.items() if name.startswith("busi_lessons."))
+    return [held for m in modules for name, held in vars(m).items() if name not in _GIVEN]

@@ -29,6 +29,7 @@ for (const file of pages) {
   for (const theme of ["light", "dark"]) {
     const tell = (text) => wrong.add(`${file.slice(site.length + 1)} (${theme}): ${text}`);
     const page = await browser.newPage();
+    page.setDefaultTimeout(120000); // a busy machine is no fault of the page
     page.on("console", (message) => message.type() === "error" && tell(message.text()));
     page.on("pageerror", (error) => tell(error.message));
     page.on("requestfailed", (request) => tell(`failed: ${request.url()}`));

@@ -4,6 +4,7 @@ import re
 import sys
 from functools import partial
 from importlib import import_module
+from unittest.mock import Mock
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -111,6 +112,7 @@ def test_what_is_no_answer_gets_a_sentence(lesson, exercise):
             lambda *a: "0.5",
             partial(next(iter(own.values()))[0]),
             lambda *a: sys.exit(3),
+            Mock(side_effect=KeyboardInterrupt),
         ],
     }
     for state, answers in bad.items():
