@@ -165,11 +165,12 @@ def session(network: bytes, threads: int = 0) -> Any:
     network : bytes
         An ONNX file.
     threads : int
-        0: one for each core.
+        0: one for each core that this process may use; more would wait for each other, at work.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    options.intra_op_num_threads = threads or allowed or 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
