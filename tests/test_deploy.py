@@ -1,6 +1,7 @@
 """The released network, its graph and the command that asks it."""
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -81,6 +82,9 @@ def test_odd_files_get_a_sentence_and_the_others_their_answer(frames, tmp_path, 
     for one in found["images"][1:]:
         assert one["refused"].endswith(ends), one
     assert told(capsys, tmp_path / "none.png")[0] == 1
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.png")
+        assert "no ordinary file" in told(capsys, tmp_path / "pipe.png")[2]  # and is not waited for
     assert told(capsys, tmp_path / "*.gif")[0] == 2
 
 

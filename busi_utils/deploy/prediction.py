@@ -54,6 +54,8 @@ def read_frame(path: str | Path) -> np.ndarray:
 
 def _start(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise StudyError(f"{path} is no ordinary file: name an image file.")
         with open(path, "rb") as file:
             return file.read(_DICOM.stop)
     except (OSError, ValueError) as error:  # also a name that no file can have
