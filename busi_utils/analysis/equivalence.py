@@ -11,6 +11,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from busi_utils.stats.bootstrap import bootstrap_p, percentile_intervals
 from busi_utils.stats.paired_tests import holm
@@ -19,7 +20,7 @@ from busi_utils.study.study import Study
 
 PRIMARY, BESIDE = "balanced_accuracy", ("accuracy", "macro_auc")
 MARGIN = 3.0
-_SEEN = 2.8  # 1.96 + 0.84: two-sided 5 %, power 80 %
+_POWER = 0.8
 _INNER = 0.9  # an interval of 90 % inside the margin is two one-sided tests at 5 %
 
 
@@ -34,8 +35,9 @@ def network_differences(
 
     Every seed that is there is averaged within its row; ``p_holm`` is corrected over all lines.
     Equivalence is asked by two one-sided tests at 5 %: the 90 % interval lies inside the margin.
-    The smallest difference that would have been seen with a power of 80 % is :math:`2.8\,s`, with
-    s the standard error of the paired bootstrap.
+    The smallest difference that would have been seen with a power of 80 % at the first of Holm's
+    m steps is :math:`(z_{1 - 0.05 / 2m} + z_{0.8})\,s`, with s the standard error of the paired
+    bootstrap.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def network_differences(
     pd.DataFrame
         ``label, model, recipe, seeds, reference_seeds``; of the primary measure, in points,
         ``worth_value, worth_low, worth_high`` (95 %), ``inner_low, inner_high`` (90 %), ``p,
-        p_holm, error`` (s), ``seen`` (2.8 s), ``finding`` (see `finding`); ``accuracy`` and
+        p_holm, error`` (s), ``seen`` (as above), ``finding`` (see `finding`); ``accuracy`` and
         ``macro_auc``, in points, with ``_low`` and ``_high``.
 
     References
@@ -71,13 +73,14 @@ def network_differences(
         line |= {"seeds": len(found[row].seeds), "reference_seeds": len(found[reference].seeds)}
         line |= {f"worth_{end}": outer.at[PRIMARY, end] for end in ("value", "low", "high")}
         line |= {"inner_low": inner["low"], "inner_high": inner["high"]}
-        line |= {"p": bootstrap_p(gain[PRIMARY]), "error": error, "seen": _SEEN * error}
+        line |= {"p": bootstrap_p(gain[PRIMARY]), "error": error}
         for name in BESIDE:
             value, low, high = outer.loc[name]
             line |= {name: value, f"{name}_low": low, f"{name}_high": high}
         lines.append(line)
     table = pd.DataFrame(lines)
     table["p_holm"] = holm(table["p"])
+    table["seen"] = table["error"] * (norm.isf(0.025 / len(table)) + norm.ppf(_POWER))
     table["finding"] = [finding(row, margin) for row in table.to_dict("records")]
     return table
 

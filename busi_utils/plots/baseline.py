@@ -111,9 +111,9 @@ def averages(traces: pd.DataFrame) -> Figure:
     """
     written, quick, _, remeasured = ONE_TRAINING
     lines = {
-        "accuracy_while_training": ("training log: each batch's own", "0.4", "--"),
+        "accuracy_while_training": ("training log: each batch's own", "0.4", ":"),
         f"val_accuracy {remeasured}": ("validation: measured anew", _GREEN, "-."),
-        f"val_accuracy {quick}": ("validation: average with momentum 0.9", _BLUE, "-"),
+        f"val_accuracy {quick}": ("validation: average with momentum 0.9", _BLUE, "--"),
         f"val_accuracy {written}": ("validation: average as written, 0.999", _RED, "-"),
     }
     mean = traces.groupby("epoch").mean(numeric_only=True)
@@ -124,8 +124,8 @@ def averages(traces: pd.DataFrame) -> Figure:
     for recipe in (written, quick):
         _, colour, line = lines[f"val_accuracy {recipe}"]
         right.plot(mean.index, mean[f"distance {recipe}"], line, color=colour)
-    right.set(xlabel="epoch", title="How far the average lags", ylim=(0, None))
-    right.set_ylabel("of its means, in standard deviations")
+    right.set(xlabel="epoch", title="The average lags", ylim=(0, None))
+    right.set_ylabel("distance of means (SD)")
     for ax in (left, right):
         ax.xaxis.get_major_locator().set_params(integer=True)
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -79,14 +79,14 @@ def _claim(ax: Axes, reported: Mapping[str, float]) -> None:
     test, train = (f"{100 * reported[name]:.0f} %" for name in ("test", "train"))
     told = f"MobileNetV2\n{test} of test,\n{train} of training\nimages right:"
     ax.text(0, 0.95, told, va="top", fontsize=9)
-    ax.text(0, 0.28, "“too weak; take\nEfficientNetB3”", va="top", fontsize=9, style="italic")
+    ax.text(0, 0.28, "so: too weak;\nuse EfficientNetB3", va="top", fontsize=9, style="italic")
 
 
 def _data(ax: Axes, audit: Mapping[str, Any]) -> None:
     rows = [
         ("images", audit["images"], _BLUE),
         ("have a near copy", audit["images_with_twin"], _RED),
-        ("independent, clean", audit["clean"], _GREEN),
+        ("one of each group", audit["clean"], _GREEN),
     ]
     for y, (label, value, colour) in enumerate(rows):
         ax.barh(y + 0.2, value, height=0.36, color=colour)
