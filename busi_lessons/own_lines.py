@@ -10,6 +10,7 @@ from typing import Any
 
 _OF_THE_CHECKER = {"busi_lessons", "solution", "solution_of", "EXERCISES", "exercises", "accepted"}
 _AROUND_IT = {"import_module", "__import__", "_getframe", "currentframe", "f_back", "f_locals"}
+_MATERIAL = "busi_lessons.material"
 _GIVEN = {"KINDS", "VIGNETTE"}  # of the lessons' modules: shown to students, free to use
 
 
@@ -50,7 +51,7 @@ def _is_of_a_lesson(thing: Any) -> bool:
     if isinstance(thing, dict | list | tuple | set):  # a table of answers has no module
         return bool(thing) and any(thing is held for held in _held_by_lessons())
     module = str(thing.__name__ if isinstance(thing, ModuleType) else _module_of(thing))
-    given = module == "busi_lessons.material" or type(thing).__name__ == "Lesson"
+    given = module == _MATERIAL or type(thing).__name__ == "Lesson"
     return module.startswith("busi_lessons.") and not given
 
 
@@ -60,5 +61,6 @@ def _module_of(thing: Any) -> str:
 
 def _held_by_lessons() -> list[Any]:
     """Return what the modules of the lessons hold, apart from what is given to students."""
-    modules = (m for name, m in sys.modules.items() if name.startswith("busi_lessons."))
+    ours = (name for name in list(sys.modules) if name.startswith("busi_lessons."))
+    modules = (sys.modules[name] for name in ours if name != _MATERIAL)
     return [held for m in modules for name, held in vars(m).items() if name not in _GIVEN]
