@@ -155,6 +155,12 @@ class Parts:
         shown = f"{kind.capitalize()}\u00a0{place.number}"
         return f"[{shown}]({self._address(place.document)}#{kind[:3]}-{name})"
 
+    def numbers(self, notebook: str) -> str:
+        """Link to the notebook, named by its two digits, that found a section's numbers."""
+        stem = next(NOTEBOOKS.glob(f"{notebook}_*.ipynb")).stem
+        page = self._path(f"notebooks/{stem}.html")
+        return f"[numbers: [notebook\u00a0{notebook}]({page})]{{.source}}"
+
     def has(self, label: str) -> bool:
         """Say whether a figure or table has been made in this workspace."""
         kind, _, name = label.partition(":")

@@ -124,6 +124,7 @@ def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
         "has": parts.has,
         "claim_rows": parts.claim_rows,
         "data_files": parts.data_files,
+        "numbers": parts.numbers,
         "to_state": parts.to_state,
         "claims": CLAIMS,
         "verdicts": verdict_counts(parts.workspace),
