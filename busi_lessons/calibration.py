@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
-from busi_lessons.exercises import Exercise, Wrong, ask, close, numbers
+from busi_lessons.exercises import Exercise, Wrong, ask, close, numbers, slip
 
 _N = 20_000
 
@@ -51,8 +51,10 @@ def corrected(p: np.ndarray, before: float, here: float) -> np.ndarray:
 
 
 def _error(answer: Callable, rng: np.random.Generator) -> None:
-    for prior in (0.35, 0.1, 0.03):
-        y, p = population(rng, prior, 3000)
+    for prior in (0.35, 0.1, 0.03, None):
+        y, p = population(rng, prior or 0.35, 3000)
+        if prior is None:  # some at the edges, and bins that nobody is in
+            p = np.select([p < 0.1, p > 0.9, p > 0.4], [0.0, 1.0, 0.5], np.clip(p, 0.1, 0.19))
         found = numbers(ask(answer, y, p), (), "the calibration error")
         right = ece(y, p)
         if close(found, right):
@@ -62,10 +64,17 @@ def _error(answer: Callable, rng: np.random.Generator) -> None:
                 "that is mean probability less share of cases: too high here and too low there "
                 "cancel. Take the distance bin by bin."
             )
-        if close(found, _unweighted(y, p), 1e-3):
+        if any(close(found, _unweighted(y, p) * k) for k in (1, _filled(p), _filled(p) / 10)):
             raise Wrong("every bin counts alike; weight each by how many cases it holds.")
         if found < 0:
             raise Wrong("an error of calibration is a distance and cannot be negative.")
+        if said := slip(found, right):
+            raise Wrong(said)
+        if prior is None:
+            raise Wrong(
+                f"where some p are 0, 0.5 or 1 it gives {found:.5f} instead of {right:.5f}: 0.5 "
+                "opens the bin from 0.5 to 0.6, 0 is in the first bin, 1 in the last."
+            )
         raise Wrong(f"it gives {found:.5f} where ten bins of equal width give {right:.5f}.")
 
 
@@ -73,7 +82,9 @@ def _prior(answer: Callable, rng: np.random.Generator) -> None:
     for here in (0.1, 0.02, 0.6):
         y, p = population(rng, here, _N)
         found = numbers(ask(answer, p, 0.35, here), p.shape, "the corrected probabilities")
-        scaled = p * here / 0.35
+        scaled, right = p * here / 0.35, corrected(p, 0.35, here)
+        if close(found, right):
+            continue
         if close(found, scaled) or close(found, np.clip(scaled, 0, 1)):
             raise Wrong(
                 "probabilities were multiplied; some exceed 1 where cases become commoner, and "
@@ -87,14 +98,24 @@ def _prior(answer: Callable, rng: np.random.Generator) -> None:
                 "of the shares, share / (1 - share)."
             )
         if found.min() < 0 or found.max() > 1:
-            raise Wrong(f"values from {found.min():.2f} to {found.max():.2f} are no probabilities.")
+            raise Wrong(
+                f"values from {found.min():.2f} to {found.max():.2f} are no probabilities: turn "
+                "odds back into them."
+            )
+        if said := slip(found, right):
+            raise Wrong(said)
         if abs(roc_auc_score(y, found) - roc_auc_score(y, p)) > 1e-9:
             raise Wrong("the order of the cases changed (another AUC): a correction keeps it.")
-        if ece(y, found) > 0.04:
-            raise Wrong(
-                f"at a share of {here:.0%} the calibration error is {ece(y, found):.3f} after it "
-                f"and {ece(y, p):.3f} before; below 0.04 is asked for."
-            )
+        with np.errstate(all="ignore"):
+            factor = found / (1 - found) * (1 - p) / p
+        least, most = np.nanquantile(factor, [0.01, 0.99])
+        asked = here / (1 - here) * 0.65 / 0.35
+        raise Wrong(
+            f"from {0.35:.0%} to {here:.0%} it multiplies the odds by {least:.3f}"
+            + (f" to {most:.3f}, case by case," if most > 1.001 * least else "")
+            + f" instead of {asked:.3f}; the calibration error is {ece(y, found):.3f} after it and "
+            f"{ece(y, p):.3f} before."
+        )
 
 
 def benefit(y: np.ndarray, p: np.ndarray, threshold: float) -> float:
@@ -107,6 +128,7 @@ def benefit(y: np.ndarray, p: np.ndarray, threshold: float) -> float:
 def _benefit(answer: Callable, rng: np.random.Generator) -> None:
     for threshold in (0.05, 0.2, 0.4):
         y, p = population(rng, 0.15, 2000)
+        p = p.round(2)  # some lie at the threshold
         found = numbers(ask(answer, y, p, threshold), (), "the net benefit")
         acted, odds = p >= threshold, threshold / (1 - threshold)
         true, false = (acted & (y == 1)).mean(), (acted & (y == 0)).mean()
@@ -120,11 +142,19 @@ def _benefit(answer: Callable, rng: np.random.Generator) -> None:
             raise Wrong("the weight is turned over: at a low threshold false alarms weigh little.")
         if close(found, len(y) * benefit(y, p, threshold)):
             raise Wrong("alarms were counted; divide both counts by all cases, n.")
+        if close(found, benefit(y, p, threshold + 1e-9)):
+            raise Wrong("a case exactly at the threshold is an alarm, too: p >= t, not p > t.")
+        if said := slip(found, benefit(y, p, threshold)):
+            raise Wrong(said)
         if close(found, acted[y == 1].mean() - odds * acted[y == 0].mean()):
             raise Wrong("shares within the classes were taken; divide by all cases, n.")
         raise Wrong(
             f"at {threshold} it gives {found:.4f} instead of {benefit(y, p, threshold):.4f}."
         )
+
+
+def _filled(p):
+    return len(np.unique(np.minimum((p * 10).astype(int), 9)))
 
 
 def _unweighted(y, p):
@@ -172,6 +202,10 @@ EXERCISES = {
             "multiply probabilities": (lambda p, b, h: p * h / b, "probabilities were multiplied"),
             "turned over": (lambda p, b, h: corrected(p, h, b), "turned over"),
             "shares for odds": (_ratio_of_shares, "ratio of the shares"),
+            "odds of the new share alone": (
+                lambda p, b, h: corrected(p, 0.5, h),
+                "multiplies the odds",
+            ),
         },
     ),
     "net_benefit": Exercise(
@@ -183,6 +217,7 @@ EXERCISES = {
             "count alike": (_alike, "count alike"),
             "weight turned over": (_turned, "weight is turned over"),
             "within the classes": (_within, "within the classes"),
+            "above, not at": (lambda y, p, t: benefit(y, p, t + 1e-9), "exactly at the threshold"),
         },
     ),
 }

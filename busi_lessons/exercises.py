@@ -206,13 +206,31 @@ def numbers(value: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
         wanted = "one number" if shape == () else f"of shape {shape}"
         raise Wrong(f"{what} should be {wanted}, not of shape {array.shape}.")
     if not np.isfinite(array).all():
-        raise Wrong(f"{what} holds a value that is not finite.")
+        raise Wrong(f"{what}: there is a value that is not finite; was something empty divided?")
     return array
 
 
 def close(a: Any, b: Any, within: float = 1e-6) -> bool:
     """Tell whether two numbers or arrays agree."""
     return bool(np.allclose(a, b, rtol=0, atol=within))
+
+
+def slip(found: Any, right: Any) -> str | None:
+    """Name what was done to right values on their way out, or return None."""
+    found, right = np.asarray(found), np.asarray(right)
+    if found.ndim and close(np.sort(found), np.sort(right)):
+        return "the values are right, but not in the order of the docstring."
+    done = {
+        "per cent: return shares, not per cent": 100 * right,
+        "1 less what is asked for": 1 - right,
+    }
+    done["what is asked for with its sign turned"] = -right
+    for words, value in done.items():
+        if close(found, value):
+            return f"that is {words}."
+    if any(close(found, right.round(digits), 1e-12) for digits in range(1, 6)):
+        return "that is rounded: return the value as it is."
+    return None
 
 
 def _untried(name: str, exercise: Exercise) -> str:

@@ -12,6 +12,8 @@ from busi_lessons.exercises import Exercise, Wrong, ask, numbers
 DRAWS = 500
 SECONDS = 60  # a slow answer is tried on fewer draws
 REPLICATES = 400
+_MIDDLE = "Take the middle 95 %; if you did: "
+_ELSE = "If you do: take some hundred draws, and their quantiles at 0.025 and 0.975."
 
 
 def hidden_study(
@@ -86,29 +88,35 @@ def _judged(own: np.ndarray, theirs: np.ndarray, truth: np.ndarray, why: dict[st
     if np.isin(own, [0, 1]).all():
         raise Wrong("limits of 0 and 1 say nothing: take the quantiles of the means of the draws.")
     if np.ptp(middles[:, 0]) < 1e-9 or abs(np.corrcoef(middles.T)[0, 1]) < 0.5:
-        raise Wrong("the interval does not move with the data: compute it from what you are given.")
+        raise Wrong(
+            "the interval does not follow what is asked for: compute it from all you are given."
+        )
     if np.median(np.abs(middles[:, 0])) > 1:
         raise Wrong("the limits lie beyond 1: return shares, not per cent.")
     if abs(shift) > 0.2:
         raise Wrong(f"{seen}, and lies beside it. {why['place']}")
     ratio = width[0] / width[1]
+    off = np.abs((own - theirs).mean(axis=0)) / width[1]
+    if off.max() > 0.06 and off.min() < 0.04:
+        raise Wrong(
+            f"the {('lower', 'upper')[off.argmax()]} limit does not leave 2.5 % of the draws "
+            "beyond it: take the quantiles at 0.025 and 0.975 of many means over images."
+        )
     for level, least, most in ((90, 0.81, 0.867), (99, 1.23, 1.37)):
         if least < ratio < most:
-            raise Wrong(f"{seen}: that is an interval of {level} %. Take the middle 95 %.")
+            reason = why["wide" if level > 95 else "narrow"]
+            raise Wrong(f"{seen}, and is as wide as an interval of {level} %. {_MIDDLE}{reason}")
     if ratio > 1.15:
         raise Wrong(f"{seen}, but is {ratio:.1f} times as wide as it should be. {why['wide']}")
     if 0.72 < ratio < 0.81 and "twice" in why:
-        raise Wrong(f"{seen}, not 95 %. {why['twice']}")
+        raise Wrong(f"{seen}, not 95 %. {why['twice']} {_ELSE}")
     if 0.47 < ratio < 0.545:
-        raise Wrong(f"{seen}: that is one standard error each way. Take the middle 95 %.")
+        error = "one standard error each way"
+        raise Wrong(f"{seen}, and is as wide as {error}. {_MIDDLE}{why['narrow']}")
     if ratio < 0.87 or covers[0] < covers[1] - 0.02 - 2 / len(truth):
-        raise Wrong(f"{seen}, not 95 %. {why['narrow']}")
-    off = np.abs((own - theirs).mean(axis=0)) / width[1]
+        raise Wrong(f"{seen}, not 95 %. {why['narrow']} {_ELSE}")
     if off.max() > 0.06:
-        raise Wrong(
-            f"the {('lower', 'upper')[off.argmax()]} limit does not leave 2.5 % of the draws "
-            "beyond it: take the quantiles at 0.025 and 0.975."
-        )
+        raise Wrong("the limits are not the quantiles at 0.025 and 0.975 of many means.")
 
 
 def _by_image(answer: Callable, rng: np.random.Generator) -> None:
@@ -141,9 +149,10 @@ def _in_groups(answer: Callable, rng: np.random.Generator) -> None:
 def _paired(answer: Callable, rng: np.random.Generator) -> None:
     def studies(rng):
         a, group, truth = hidden_study(rng, 120, 3)
-        lost = rng.random(120) < 0.15  # model b fails on some groups that a gets right
-        b = a * ~lost[group]
-        return (a, b, group), a - b, group, 0.15 * truth
+        lost = rng.random(120) < 0.08  # model b fails on some groups that a gets right
+        won = rng.random(120) < 0.08  # and is right on some that a fails on
+        b = np.where(a == 1, ~lost[group], won[group]).astype(float)
+        return (a, b, group), a - b, group, 0.08 * (2 * truth - 1)
 
     why = {
         "place": "The difference asked for is a less b, over images.",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from busi_lessons.exercises import Exercise, Wrong, ask, close, numbers
+from busi_lessons.exercises import Exercise, Wrong, ask, close, numbers, slip
 from busi_lessons.leak_sheet import FOUND, KINDS
 from busi_lessons.own_lines import names_in
 
@@ -39,10 +39,14 @@ def _sealed(answer: Callable, rng: np.random.Generator) -> None:
     seal = ask(answer, forecast, salt)
     if not isinstance(seal, str):
         raise Wrong(f"a seal should be text that can be published, not {type(seal).__name__}.")
-    if (seal.lstrip("-").isdigit() and len(seal) < 22) or "hash" in names_in(
+    if (seal.lstrip("-").isdigit() and 15 < len(seal) < 22) or "hash" in names_in(
         getattr(answer, "__code__", None)
     ):
         raise Wrong("Python's hash() of a text differs from one start to the next: use hashlib.")
+    if len(seal) < 16 and seal:
+        raise Wrong(
+            f"{len(seal)} signs are few: many forecasts share them. Publish the whole digest."
+        )
     if any(name in seal for name in forecast) or salt in seal:
         raise Wrong("the forecast can be read in the seal; publish a digest of it.")
     if ask(answer, forecast, salt) != seal:
@@ -53,6 +57,9 @@ def _sealed(answer: Callable, rng: np.random.Generator) -> None:
     other = {"accuracy": forecast["accuracy"] + 1, "auc": forecast["auc"] - 1}
     if ask(answer, other, salt) == seal:
         raise Wrong("a forecast with the same sum gets the same seal: seal each number.")
+    few, many = {"accuracy": 1, "auc": 11}, {"accuracy": 11, "auc": 1}
+    if ask(answer, few, salt) == ask(answer, many, salt):
+        raise Wrong("1 and 11 get the same seal as 11 and 1: which number is which must enter.")
     for name, value in forecast.items():
         if ask(answer, forecast | {name: value + 1}, salt) == seal:
             raise Wrong(f"another {name} gets the same seal: all numbers must enter.")
@@ -100,8 +107,10 @@ def _carried(answer: Callable, rng: np.random.Generator) -> None:
         everyone = carried(np.zeros(len(home[1])), home[1], y, p)
         if close(found, everyone, 0.015):
             raise Wrong("the threshold leaves 90 % of ALL cases below it; take the others alone.")
-        if close(found, ((p >= 0.5)[y == 1].mean(), (p < 0.5)[y == 0].mean()), 0.015):
+        if close(found, ((p >= 0.5)[y == 1].mean(), (p < 0.5)[y == 0].mean())):
             raise Wrong("the threshold is 0.5; take the one with 90 % specificity at home.")
+        if said := slip(found, right):
+            raise Wrong(said)
         raise Wrong(f"it gives {found.round(3)} instead of {np.round(right, 3)}.")
 
 
@@ -145,6 +154,14 @@ EXERCISES = {
             "another alphabet": (
                 lambda f, s: b64encode((json.dumps(f, sort_keys=True) + s).encode()).decode(),
                 "turned back",
+            ),
+            "numbers without names": (
+                lambda f, s: _digest(str([f[name] for name in sorted(f)]).replace(", ", "") + s),
+                "which number is which",
+            ),
+            "cut short": (
+                lambda f, s: _digest(json.dumps(f, sort_keys=True) + s)[:4],
+                "signs are few",
             ),
             "in any order": (lambda f, s: _digest(str(f) + s), "another order"),
         },
