@@ -54,7 +54,8 @@ def _error(answer: Callable, rng: np.random.Generator) -> None:
     for prior in (0.35, 0.1, 0.03, None):
         y, p = population(rng, prior or 0.35, 3000)
         if prior is None:  # some at the edges, and bins that nobody is in
-            p = np.select([p < 0.1, p > 0.9, p > 0.4], [0.0, 1.0, 0.5], np.clip(p, 0.1, 0.19))
+            p = np.select([p < 0.1, p > 0.9, p > 0.6, p > 0.4], [0.0, 1.0, 0.5, p], 0.15)
+            y = np.where(p == 0.5, 1, y * ((p < 0.4) | (p > 0.5)))  # so that the bin matters
         found = numbers(ask(answer, y, p), (), "the calibration error")
         right = ece(y, p)
         if close(found, right):
@@ -157,6 +158,12 @@ def _filled(p):
     return len(np.unique(np.minimum((p * 10).astype(int), 9)))
 
 
+def _closed_above(y, p):
+    """Takes an edge for the end of the bin below it, as pandas.cut does."""
+    place = np.maximum(np.ceil(p * 10).astype(int) - 1, 0)
+    return np.abs(np.bincount(place, p - y)).sum() / len(p)
+
+
 def _unweighted(y, p):
     place = np.minimum((p * 10).astype(int), 9)
     filled = np.unique(place)
@@ -189,6 +196,7 @@ EXERCISES = {
         right="Bin by bin, weighted by the cases in it.",
         wrong={
             "means alone": (lambda y, p: abs(p.mean() - y.mean()), "cancel"),
+            "an edge falls into the bin below": (_closed_above, "opens the bin"),
             "bins alike": (_unweighted, "every bin counts alike"),
         },
     ),
