@@ -91,5 +91,8 @@ def test_evidence_lists_every_fault():
     one, two = ({"label": name} | worth for name in ("squeezed", "copies parted"))
     for claim, kinds in (("C7a", ("preprocessing", "bug")), ("C7b", ("learnt", "told"))):
         text, _ = caption(claim, {"of": dict(zip(kinds, ([one], [two]), strict=True))})
-        assert text.count("−2.0\u00a0points (95\u00a0% CI −3.0\u00a0to\u00a0−1.0)") == 2
-        assert text.index("squeezed") < text.index("copies parted")
+        assert text.count("−2.0") == 2
+        if claim == "C7a":
+            assert text.index("squeezed") < text.index("copies parted")
+        else:
+            assert text.endswith("adds: −2.0\u00a0points (−3.0\u00a0to\u00a0−1.0)")

@@ -78,7 +78,7 @@ def _more_fields(folder):
         ),
         (
             lambda folder: (folder / "Images" / "bus_0001-s.png").write_bytes(b"no image"),
-            r"bus_0001-s\.png is not an image",
+            r"bus_0001-s\.png is not a PNG",
         ),
     ],
 )

@@ -72,7 +72,7 @@ DEEP_COLOUR = cv2.imencode(".png", np.full((9, 9, 3), 40000, np.uint16))[1].toby
     ("content", "complaint"),
     [
         (b"", "empty"),
-        (b"no image at all", "not an image"),
+        (b"no image at all", "not a PNG, JPEG"),
         (_png(texture(0))[:2000], "truncated or damaged"),
         (_png(texture(0))[:20], "image.png"),
         (DEEP_GREY, "8 bits"),

@@ -229,7 +229,7 @@ def test_all_bad_files_come_in_one_message_and_nothing_is_written(busi, tmp_path
     assert lines[0].startswith("6 problems in the data, nothing was written")
     for name, fault in [
         ("benign (4).png", "empty"),
-        ("normal (2).png", "not an image"),
+        ("normal (2).png", "not a PNG, JPEG"),
         ("normal (3).png", "truncated"),
         ("normal (4).png", "8 bits"),
         ("benign (6)_mask.png", "not there"),
