@@ -13,7 +13,7 @@ import jinja2
 from busi_report.pandoc import CSS, SOURCE, as_url, pandoc
 from busi_report.parts import Document, Parts
 from busi_report.pipe_tables import PANDOC_COLUMNS
-from busi_report.screen import for_screen
+from busi_report.screen import for_screen, with_script
 from busi_report.sheets import released, to_pdf
 from busi_utils import __version__
 from busi_utils.errors import StudyError
@@ -194,7 +194,7 @@ def _to_html(text: str, workspace: Workspace, banner: str) -> str:
     if banner:
         options.append(f'--variable=include-before:<div class="banner" role="note">{banner}</div>')
     page = pandoc(text, source=SOURCE, target="html", folder=workspace.root, options=options)
-    return for_screen(page)
+    return with_script(for_screen(page))
 
 
 def training_summary(dataset: str, workspace: Workspace) -> dict[str, Any]:

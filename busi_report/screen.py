@@ -12,7 +12,7 @@ _TABLE = re.compile(r"<table\b.*?</table>", flags=re.DOTALL)
 
 
 def for_screen(html: str) -> str:
-    """Return pandoc's page with a main landmark, scrolling tables and ``report/screen.js``.
+    """Return pandoc's page with a main landmark and tables that scroll.
 
     Parameters
     ----------
@@ -21,9 +21,14 @@ def for_screen(html: str) -> str:
     """
     start = "</nav>" if "</nav>" in html else "</header>" if "</header>" in html else "<body>"
     before, _, rest = html.partition(start)
-    script = f"<script>\n{SCRIPT.read_text(encoding='utf-8')}</script>"
-    whole = f"{before}{start}\n<main>{rest}".replace("</body>", f"</main>\n{script}\n</body>")
+    whole = f"{before}{start}\n<main>{rest}".replace("</body>", "</main>\n</body>")
     return _TABLE.sub(_scrolling, _EMPTY_HEADER.sub(r"<td\1></td>", whole))
+
+
+def with_script(html: str) -> str:
+    """Return a page of the report with ``report/screen.js``; notebooks have nothing for it."""
+    script = f"<script>\n{SCRIPT.read_text(encoding='utf-8')}</script>"
+    return html.replace("</body>", f"{script}\n</body>")
 
 
 def _scrolling(table: re.Match[str]) -> str:

@@ -9,14 +9,15 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from busi_utils.plots.theme import PALETTE, PRINT_WIDTH, save_figure, use_theme
+from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH, save_figure, use_theme
+from busi_utils.record.formats import interval
 from busi_utils.record.templates import caption
 from busi_utils.workspace import Workspace
 
 SECTIONS = ("audit", "baseline", "comparison", "errors")
 """What must have been recorded before the figure can be drawn."""
 _BLUE, _ORANGE, _RED, _, _GREEN, _, _BLACK, _ = PALETTE
-_STALE, _ANEW = "original-unfrozen", "original-unfrozen_bn_remeasured"
+_UNKNOWN = (float("nan"), float("nan"))
 
 
 def draw_summary(metrics: Mapping[str, Any], workspace: Workspace, dataset: str) -> None:
@@ -63,9 +64,7 @@ def summary(metrics: Mapping[str, Any]) -> Figure:
     ceiling = metrics["audit"].get("ceiling", {}).get("ceiling")
     if ceiling:
         same.axvline(100 * ceiling, color="0.5", linestyle=":", linewidth=1)
-        same.text(
-            100 * ceiling, -0.62, "ceiling", ha="right", va="bottom", fontsize=8, color="0.35"
-        )
+        same.text(100 * ceiling, -0.62, CEILING, ha="right", va="bottom", fontsize=8, color="0.35")
     _ranges(away, _elsewhere(metrics["errors"]), (0.6, 1), "E  Another hospital")
     same.set_xlabel("accuracy, %")
     seventy.set_xlabel("accuracy, %")
@@ -100,48 +99,46 @@ def _readings(baseline: Mapping[str, Any]) -> list[tuple]:
     """Return rows of panel C: label, value, low, high, colour."""
     told, raw = baseline["reported"], baseline["written"]["raw"]
     rows = [("reported", told["test"], told["test_low"], told["test_high"], _BLACK)]
-    rows.append(("recipe rerun, random split", *_interval(raw), _BLUE))
+    rows.append(("recipe rerun, random split", *interval(raw, "accuracy"), _BLUE))
     changes = baseline["changes"]
     if baseline.get("batch_norm"):
         worn = changes["unfrozen_bn_remeasured"]
-        gain = next(g for g in baseline["batch_norm"]["gains"] if g["recipe"] == _ANEW)
-        rows.append(
-            ("whole network, stale average", worn["accuracy"] - gain["value"], *_NONE, _RED)
-        )
-        rows.append(("same weights, average renewed", *_interval(worn), _GREEN))
-    return [(label, *(100 * x for x in numbers), colour) for label, *numbers, colour in rows]
-
-
-_NONE = (float("nan"), float("nan"))
+        gains = {gain["recipe"]: gain["value"] for gain in baseline["batch_norm"]["gains"]}
+        stale = worn["accuracy"] - gains["original-unfrozen_bn_remeasured"]
+        rows.append(("whole network, stale average", stale, *_UNKNOWN, _RED))
+        rows.append(("same weights, average renewed", *interval(worn, "accuracy"), _GREEN))
+    return _in_per_cent(rows)
 
 
 def _reached(metrics: Mapping[str, Any]) -> list[tuple]:
     baseline, mean = metrics["baseline"], metrics["comparison"].get("mean")
-    rows = [("as written", *_interval(baseline["written"]["clean"]), _BLUE)]
+    rows = [("as written", *interval(baseline["written"]["clean"], "accuracy"), _BLUE)]
     frozen = baseline["changes"].get("unfrozen_bn_frozen")
     if frozen:
-        rows.append(("whole network, batch norm frozen", *_interval(frozen), _ORANGE))
-    rows.append(("tuned", *_interval(baseline["tuned"]), _GREEN))
+        rows.append(("whole network, batch norm frozen", *interval(frozen, "accuracy"), _ORANGE))
+    rows.append(("tuned", *interval(baseline["tuned"], "accuracy"), _GREEN))
     if mean and mean["members"] > 1:
-        rows.append((f"mean of {mean['members']} networks", *_interval(mean["plain"]), _BLACK))
-    return [(label, *(100 * x for x in numbers), colour) for label, *numbers, colour in rows]
+        rows.append(
+            (f"mean of {mean['members']} networks", *interval(mean["plain"], "accuracy"), _BLACK)
+        )
+    return _in_per_cent(rows)
 
 
 def _elsewhere(errors: Mapping[str, Any]) -> list[tuple]:
     away = errors["external"]
     rows = [
-        ("tuned, at home", *_interval(away["home"], "auc"), _GREEN),
-        (f"the same on {away['title']}", *_interval(away["one"], "auc"), _RED),
+        ("tuned, at home", *interval(away["home"], "auc"), _GREEN),
+        (f"the same on {away['title']}", *interval(away["one"], "auc"), _RED),
     ]
     named = {"ruler (box)": "two measures of an expert's box", "readers: BI-RADS": "its readers"}
     for score in errors.get("beside_readers", {}).get("scores", []):
         if score["score"] in named:
-            rows.append((named[score["score"]], *_interval(score, "auc"), _BLACK))
+            rows.append((named[score["score"]], *interval(score, "auc"), _BLACK))
     return rows
 
 
-def _interval(row: Mapping[str, float], name: str = "accuracy") -> tuple[float, float, float]:
-    return row[name], row[f"{name}_low"], row[f"{name}_high"]
+def _in_per_cent(rows: Sequence[tuple]) -> list[tuple]:
+    return [(label, *(100 * x for x in numbers), colour) for label, *numbers, colour in rows]
 
 
 def _ranges(ax: Axes, rows: Sequence[tuple], limits: tuple[float, float], title: str) -> None:
