@@ -192,33 +192,40 @@ def test_deployment_goes_on_where_it_stopped_and_prefers_trained_networks(tmp_pa
         dataset="busi", workspace=Workspace(tmp_path), require_images=lambda cell: None
     )
     main, small, other = ("mobilenetv2", "tuned"), ("tiny", "tuned"), ("large", "tuned")
-    known, done = {small}, []
+    known, done = {small}, []  # kept of seed 1 alone
     weighed = {"parameters": 9, "weights": "untrained", "format": "h5", "bytes": 99}
-    told = {"format": "reference", "image_id": "a", "label": "benign"}
+    told = {"seed": 1, "format": "reference", "image_id": "a", "label": "benign"}
     told |= {"p_normal": 0.2, "p_benign": 0.5, "p_malignant": 0.3, "fold": 0}
 
     def row(kind, names, line):
         done.append((kind, *names))
         return pd.DataFrame([dict(zip(("model", "recipe"), names, strict=True)) | line])
 
-    monkeypatch.setattr(measure, "is_kept", lambda study, cell: (cell.model, cell.recipe) in known)
+    monkeypatch.setattr(
+        measure,
+        "is_kept",
+        lambda study, cell: cell.seed == 1 and (cell.model, cell.recipe) in known,
+    )
     monkeypatch.setattr(measure.tables, "TIMED", tmp_path)
     monkeypatch.setattr(
         measure.formats,
         "answers",
-        lambda study, cells, kept: row("asked", (cells[0].model, cells[0].recipe), told),
+        lambda study, cells, kept: row(
+            f"asked, seed {cells[0].seed}", (cells[0].model, cells[0].recipe), told
+        ),
     )
     monkeypatch.setattr(
         measure.formats,
         "sizes_of",
-        lambda study, model, recipe, kept: row("weighed", (model, recipe), weighed),
+        lambda study, cell, kept: row("weighed", (cell.model, cell.recipe), weighed),
     )
     tried = {"kept": 8, "fold": 0, "images": 9, "bytes": 9, "largest_difference": 0.1}
     keep_table(
         tables.folder(study.workspace) / "int8.csv", pd.DataFrame([tried | {"labels_changed": 0}])
     )
     measure.measure(study, [main, small])
-    assert done == [("asked", *main), ("asked", *small), ("weighed", *main), ("weighed", *small)]
+    assert done[:2] == [("asked, seed 0", *main), ("asked, seed 1", *small)]
+    assert done[2:] == [("weighed", *main), ("weighed", *small)]
     done.clear()
     measure.measure(study, [main, small, other])
     assert done == [("weighed", *small), ("weighed", *other)]

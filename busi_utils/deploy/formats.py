@@ -15,7 +15,7 @@ from busi_utils.deploy.runtimes import runtime_of
 from busi_utils.deploy.tables import TIMED
 from busi_utils.models import RAW, SIGNED, UNIT
 from busi_utils.study.cell_training import is_kept, trained_networks
-from busi_utils.study.cells import Cell, grid, prediction_table
+from busi_utils.study.cells import Cell, prediction_table
 from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
 from busi_utils.training.heads import Network
@@ -139,8 +139,8 @@ def answers(study: Study, cells: Sequence[Cell], kept: int) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        ``model, recipe, format, image_id, label, p_normal, p_benign, p_malignant, fold``; format
-        ``reference`` is Keras.
+        ``model, recipe, seed, format, image_id, label, p_normal, p_benign, p_malignant, fold``;
+        format ``reference`` is Keras.
     """
     tables = []
     for cell, network in trained_networks(study, cells):
@@ -156,13 +156,14 @@ def answers(study: Study, cells: Sequence[Cell], kept: int) -> pd.DataFrame:
         labels = study.folds(cell.cohort).set_index("image_id")["label"][list(test)]
         for kind, p in found.items():
             table = prediction_table(test, labels, p)
-            for name, value in (("format", kind), ("recipe", cell.recipe), ("model", cell.model)):
-                table.insert(0, name, value)
+            named = {"model": cell.model, "recipe": cell.recipe, "seed": cell.seed, "format": kind}
+            for place, (name, value) in enumerate(named.items()):
+                table.insert(place, name, value)
             tables.append(table.assign(fold=cell.fold))
     return pd.concat(tables, ignore_index=True)
 
 
-def sizes_of(study: Study, model: str, recipe: str, kept: int) -> pd.DataFrame:
+def sizes_of(study: Study, cell: Cell, kept: int) -> pd.DataFrame:
     """Return the bytes of a network in every format, and keep the files for `latency`.
 
     Weights that were not kept are replaced by untrained ones: sizes and times do not depend on
@@ -173,18 +174,18 @@ def sizes_of(study: Study, model: str, recipe: str, kept: int) -> pd.DataFrame:
     pd.DataFrame
         ``model, recipe, parameters, weights, format, bytes``.
     """
-    cell = grid(study.dataset, ["clean"], [model], [recipe], [0])[0]
     setup, trained = setup_of(study, cell), is_kept(study, cell)
     network = next(trained_networks(study, [cell]))[1] if trained else setup.network
     examples = squares(study, cell, spread(study.parts(cell)[0], 8))
     deployed_model = deployed(network, setup.input_range)
     files = export(network, deployed_model, examples, kept)
-    folder = TIMED / model / recipe
+    folder = TIMED / cell.model / cell.recipe
     folder.mkdir(parents=True, exist_ok=True)
     deployed_model.save(folder / "deployed.keras")
     for kind, file in files.items():
         (folder / f"{kind}{SUFFIXES[kind.partition('_')[0]]}").write_bytes(file)
-    told = {"model": model, "recipe": recipe, "parameters": network.full.count_params()}
+    told = {"model": cell.model, "recipe": cell.recipe}
+    told["parameters"] = network.full.count_params()
     told["weights"] = "trained" if trained else "untrained"
     lines = [told | {"format": kind, "bytes": len(file)} for kind, file in files.items()]
     return pd.DataFrame(lines)

@@ -31,6 +31,7 @@ FORMS = {
         {
             "model": Column(),
             "recipe": Column(),
+            "seed": _COUNT,
             "format": Column(),
             **PREDICTIONS.columns,
             "fold": _COUNT,
