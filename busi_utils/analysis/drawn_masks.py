@@ -12,7 +12,7 @@ import pandas as pd
 
 from busi_utils.analysis.external import ADAPTED, EXTERNAL, ExternalData, adapt
 from busi_utils.analysis.masks import MARGINS, RULES, VERSION, Rule, cut_out, measures
-from busi_utils.audit.external_sets import read_external, read_external_mask
+from busi_utils.audit.external_sets import read_external, read_external_mask, same_proportions
 from busi_utils.audit.images import letterbox, read_grey
 from busi_utils.audit.pixels import load_masks
 from busi_utils.forms import MASKS, SECOND_LOOKS
@@ -91,9 +91,11 @@ def _drawn_away(
 
 
 def _outline(path: str, mask: str, size: int) -> np.ndarray:
-    if not mask:
+    """Return the expert's outline, empty where there is none or nobody knows where it belongs."""
+    shape = read_grey(path).shape
+    if not mask or not same_proportions(read_grey(mask).shape, shape):
         return np.zeros((size, size), bool)
-    lesion = read_external_mask(mask, read_grey(path).shape)
+    lesion = read_external_mask(mask, shape)
     return letterbox(lesion.astype(np.uint8) * 255, size) >= 128
 
 

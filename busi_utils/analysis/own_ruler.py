@@ -211,16 +211,23 @@ def away(
     n_replicates: int,
     say: Callable[[str], None] = print,
 ) -> Away:
-    """Ask the networks about another hospital, as they are and adapted; set them side by side."""
+    """Ask the networks about another hospital, as they are and adapted; set them side by side.
+
+    A lesion whose expert's outline cannot be placed (see `lesions_away`) is left out of all scores,
+    so that every score is asked about the same lesions.
+    """
+    outlined = lesions_away(data, study.workspace).dropna(subset=BOX).set_index("image_id")
     scores: dict[str, np.ndarray] = {}
     for adapted in (True, False):
         product = drawn_away(data, home.rule, adapted)
         run_products(study, product, cells, say)
         ending = ", adapted" if adapted else ""
-        found, lesions = scores_away(home, read_products(study, product, cells), ending)
+        tables = read_products(study, product, cells)
+        tables = tables[tables["image_id"].isin(outlined.index)]
+        found, lesions = scores_away(home, tables, ending)
         scores = found | scores
     known = data.manifest.set_index("image_id").loc[lesions["image_id"]]
-    outlines = lesions_away(data, study.workspace).set_index("image_id").loc[lesions["image_id"]]
+    outlines = outlined.loc[lesions["image_id"]]
     _, by_expert = ruler(lesions_at_home(study), outlines)
     scores["expert's box"] = by_expert
     scores["network and expert's box, added"] = by_expert + scores[NETWORK]
