@@ -62,7 +62,7 @@ def test_labels_of_the_other_hospital_change_no_score():
 def test_gains_are_differences_of_aucs():
     positive, groups = np.arange(90) % 3 == 0, np.arange(90) // 2
     scores = {"a": RNG.normal(positive), "b": RNG.normal(2.0 * positive)}
-    table = auc_gains(positive, scores, "a", groups, 0, 200).set_index("score")
+    table = auc_gains(positive, scores, dict.fromkeys("ab", "a"), groups, 0, 200).set_index("score")
     for name, score in scores.items():
         assert table.at[name, "auc"] == pytest.approx(roc_auc_score(positive, score))
     assert table.at["b", "gain"] == pytest.approx(

@@ -37,6 +37,7 @@ from busi_utils.analysis.masks import (
 )
 from busi_utils.analysis.ruler import ruler
 from busi_utils.stats.calibration import SMALLEST
+from busi_utils.stats.paired_tests import holm
 from busi_utils.stats.resampling import auc_gains
 from busi_utils.study.cells import Cell
 from busi_utils.study.image_tables import read_products, run_products
@@ -45,6 +46,7 @@ from busi_utils.study.study import Study
 
 NETWORK = "network"
 OWN_BOX, ADDED = "own box", "network and own box, added"
+_ADAPTED = ", adapted"
 _MODELS = {
     OWN_BOX: {"network": False},
     "network and own box, fitted": {},
@@ -192,7 +194,7 @@ class Away:
     scores : dict
         Name to (n,), higher for malignant.
     aucs : pd.DataFrame
-        See `resampling.auc_gains`.
+        See `resampling.auc_gains`; ``p_holm`` counts the scores with a drawn box.
     """
 
     lesions: pd.DataFrame
@@ -221,7 +223,7 @@ def away(
     for adapted in (True, False):
         product = drawn_away(data, home.rule, adapted)
         run_products(study, product, cells, say)
-        ending = ", adapted" if adapted else ""
+        ending = _ADAPTED if adapted else ""
         tables = read_products(study, product, cells)
         tables = tables[tables["image_id"].isin(outlined.index)]
         found, lesions = scores_away(home, tables, ending)
@@ -235,5 +237,10 @@ def away(
         lesions[f"outline_{name}"] = outlines[name].to_numpy()
     malignant = (lesions["label"] == "malignant").to_numpy()
     patients = known["patient"].to_numpy()
-    aucs = auc_gains(malignant, scores, NETWORK, patients, seed, n_replicates)
+    # Each gains on the network taken as it is itself: adaptation alone is no gain of the ruler.
+    adapted = {name: NETWORK + _ADAPTED for name in scores if name.endswith(_ADAPTED)}
+    bases = dict.fromkeys(scores, NETWORK) | adapted | {NETWORK + _ADAPTED: NETWORK}
+    aucs = auc_gains(malignant, scores, bases, patients, seed, n_replicates)
+    drawn = aucs["score"].str.contains(OWN_BOX)
+    aucs.loc[drawn, "p_holm"] = holm(aucs.loc[drawn, "p"])
     return Away(lesions, malignant, patients, scores, aucs)

@@ -227,8 +227,8 @@ def as_good(compared: int, losses: int, excluded: int) -> str:
     losses : int
         Of them, those whose loss is shown after Holm's correction.
     excluded : int
-        Those for which a loss of the margin is excluded by a one-sided test at 5 %, as for
-        equivalence.
+        Those for which a loss of the margin is excluded by a one-sided test, its 5 % shared evenly
+        by the variants (Bonferroni): one of many looked at is no single one named beforehand.
     """
     if excluded:
         return "confirmed"

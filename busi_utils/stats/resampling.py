@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from busi_utils.stats.bootstrap import percentile_intervals, resampled_weights
+from busi_utils.stats.bootstrap import bootstrap_p, percentile_intervals, resampled_weights
 from busi_utils.stats.paired_tests import wilson
 from busi_utils.stats.ranking import mean_auc
 
@@ -182,31 +182,35 @@ def as_line(
 def auc_gains(
     positive: np.ndarray,
     scores: Mapping[str, np.ndarray],
-    base: str,
+    bases: Mapping[str, str],
     groups: np.ndarray,
     seed: int,
     n_replicates: int,
 ) -> pd.DataFrame:
-    """Return the AUC of every score and what it gains on one of them, from the same resamples.
+    """Return the AUC of every score and what it gains on another, from the same resamples.
 
     Parameters
     ----------
     positive : numpy.ndarray
         Shape (n,), bool.
     scores : mapping of str to numpy.ndarray
-        Shape (n,) each, higher means more positive; ``base`` is the name of one.
+        Shape (n,) each, higher means more positive.
+    bases : mapping of str to str
+        The score on which each gains, by name.
     groups, seed, n_replicates
         See `replicate`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``score, auc, gain`` (points over ``base``), the last two with ``_low, _high``.
+        Columns ``score, over, auc, gain`` (points over the score ``over``), the last two with
+        ``_low, _high``, and ``p`` of the gain; see `bootstrap.bootstrap_p`.
     """
     measured = {name: mean_auc(positive, one[None], groups) for name, one in scores.items()}
     drawn = replicate(lambda w: {n: f(w) for n, f in measured.items()}, groups, seed, n_replicates)
     lines = []
     for name in scores:
-        pair = {"auc": drawn[name], "gain": 100 * (drawn[name] - drawn[base])}
-        lines.append({"score": name} | as_line(pd.DataFrame(pair)))
+        pair = {"auc": drawn[name], "gain": 100 * (drawn[name] - drawn[bases[name]])}
+        line = {"score": name, "over": bases[name]} | as_line(pd.DataFrame(pair))
+        lines.append(line | {"p": bootstrap_p(pair["gain"])})
     return pd.DataFrame(lines)

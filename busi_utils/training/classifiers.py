@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from joblib import parallel_config
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedGroupKFold
@@ -135,8 +136,10 @@ def logistic_on_features(
         max_iter=2000,
         l1_ratios=(0,),
         use_legacy_attributes=False,
-        n_jobs=-1,  # the inner folds, in processes of their own
+        n_jobs=-1,
     )
-    with threadpool_limits(1):  # small problems: threads cost 10 times what they gain when shared
+    # The inner folds in threads: processes of joblib's own would outlive a worker process by their
+    # five idle minutes, and hold it up. Linear algebra in one thread each: the problems are small.
+    with parallel_config("threading"), threadpool_limits(1):
         model.fit(train, y_train)
     return _in_class_order(model.predict_proba(test), model.classes_), float(model.C_)
