@@ -135,7 +135,7 @@ site: $(BASE) ## Build the lab book in build/site/: notebooks and lessons as pag
 	@test -x build/lab-env/bin/sphinx-build || { $(PY) -m venv build/lab-env && \
 	  build/lab-env/bin/pip install -qq --disable-pip-version-check -r labbook/requirements.txt; } || \
 	  { echo "The lab book's packages could not be installed: check the package registry, then run make site again." >&2; exit 1; }
-	@build/lab-env/bin/python labbook/build.py build/site
+	@build/lab-env/bin/python -m labbook.build build/site
 
 check-site: site ## Open its pages and the report in headless Chromium: links, errors, accessibility
 	@npm install --silent --no-audit --no-fund --prefix build/npm puppeteer-core@24.43.1 axe-core@4.14.1

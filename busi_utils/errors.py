@@ -1,5 +1,6 @@
 """The one exception that the study raises for something the user can mend."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -41,12 +42,13 @@ def told(command: Callable[[], int | None]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a locale may lack a letter of a name or a dash
             stream.reconfigure(errors="backslashreplace")
+    code = 2
     try:
-        return command() or 0
+        code = command() or 0
     except StudyError as error:
         print(f"Stopped: {error}", file=sys.stderr)
     except OSError as error:
-        what = error.filename or "A file"
+        what = error.filename2 or error.filename or "A file or standard output"  # 2: of a copy
         print(
             f"Stopped: {what} could not be read or written ({error.strerror or error}): free "
             "space or correct its permissions, then run again.",
@@ -57,5 +59,24 @@ def told(command: Callable[[], int | None]) -> int:
             "\nStopped by Ctrl-C. Finished work is kept; the next run goes on where this stopped.",
             file=sys.stderr,
         )
-        return 130
-    return 2
+        code = 130
+    return max(code, _output_refused(say=not code))
+
+
+def _output_refused(*, say: bool) -> int:
+    """Write what still waits for standard output; 2 if the disk under it, or its reader, refuses.
+
+    Python itself would try at the very end, and print a part of a traceback.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is it tried again
+        if say:
+            print(
+                f"Stopped: standard output was not taken ({error.strerror or error}): free space "
+                "or name another file for it, then run again; other files are whole.",
+                file=sys.stderr,
+            )
+        return 2
+    return 0

@@ -182,7 +182,7 @@ def refusals_told(path: Path, consequence: str = "") -> Iterator[None]:
     except Timeout:  # of a lock: an OSError too, but no refusal
         raise
     except OSError as error:
-        name = path if consequence else error.filename or path
+        name = path if consequence else error.filename2 or error.filename or path
         raise StudyError(
             f"{name} could not be written ({error.strerror or error}): free space, correct its "
             f"permissions or name another folder, then run again{consequence}."

@@ -1,4 +1,4 @@
-"""Build the lab book: ``python labbook/build.py <target>`` (packages: labbook/requirements.txt).
+"""Build the lab book: ``python -m labbook.build <target>`` (packages: labbook/requirements.txt).
 
 Notebooks are copied first and made fit for a page: solutions fold away, figures carry their alt
 texts, and links to files that the site does not hold become text.
@@ -15,6 +15,8 @@ from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell
+
+from busi_utils.errors import StudyError, told
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent
@@ -110,11 +112,16 @@ def fetch_mathjax(cache: Path, target: Path) -> None:
     """Take MathJax from the npm registry, once, and put what the pages need beside them."""
     archive = cache / f"{MATHJAX.replace('@', '-')}.tgz"
     if not archive.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
+        half = cache / "half"  # npm leaves what it has of an archive when the disk is full
+        half.mkdir(parents=True, exist_ok=True)
         try:
-            subprocess.run(["npm", "pack", "--silent", MATHJAX], cwd=cache, check=True)
+            subprocess.run(["npm", "pack", "--silent", MATHJAX], cwd=half, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            sys.exit(f"MathJax could not be fetched ({error}): install npm, or check its registry.")
+            raise StudyError(
+                f"MathJax could not be fetched into {half} ({error}): install npm, check its "
+                "registry or free space, then run make site again."
+            ) from error
+        (half / archive.name).replace(archive)
     target.mkdir(parents=True)
     with tarfile.open(archive) as packed:
         for name in ("tex-svg.js", "../LICENSE"):
@@ -140,6 +147,17 @@ def finish(site: Path) -> None:
 
 
 def main(site: Path) -> int:
+    """Build all pages anew; return the exit code of Sphinx."""
+    try:
+        return _build(site)
+    except OSError as error:
+        raise StudyError(
+            f"{site} could not be written ({error.strerror or error}): free space or correct its "
+            "permissions, then run make site again."
+        ) from error
+
+
+def _build(site: Path) -> int:
     work = site.parent / f".{site.name}.sources"
     for folder in (work, site):
         shutil.rmtree(folder, ignore_errors=True)
@@ -156,4 +174,4 @@ def main(site: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).resolve()))
+    sys.exit(told(lambda: main(Path(sys.argv[1]).resolve())))

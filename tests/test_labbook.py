@@ -2,21 +2,27 @@
 
 import importlib.util
 import re
+import subprocess
 
 import nbformat
 import pytest
 
 from busi_lessons import LESSONS
+from busi_utils.errors import StudyError
 from busi_utils.workspace import REPOSITORY
+
+
+def build_module():
+    spec = importlib.util.spec_from_file_location("build", REPOSITORY / "labbook" / "build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    return build
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    spec = importlib.util.spec_from_file_location("build", REPOSITORY / "labbook" / "build.py")
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
     folder = tmp_path_factory.mktemp("labbook") / "sources"
-    build.write_sources(folder)
+    build_module().write_sources(folder)
     return folder
 
 
@@ -48,3 +54,15 @@ def test_links_stay_within_the_site(sources):
             text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
         for target in re.findall(r"(?<!!)\[[^\]]+\]\((?!https?:|#)([^)#\s]+)", text):
             assert (page.parent / target).is_file(), (page.name, target)
+
+
+def test_half_an_archive_is_never_taken_for_whole(tmp_path, monkeypatch):
+    def full(command, cwd, **_):
+        (cwd / "mathjax-3.2.2.tgz").write_bytes(b"half")  # as npm leaves it
+        raise subprocess.CalledProcessError(228, command)
+
+    build = build_module()
+    monkeypatch.setattr(build.subprocess, "run", full)
+    for _ in range(2):
+        with pytest.raises(StudyError, match="run make site again"):
+            build.fetch_mathjax(tmp_path / "npm", tmp_path / "target")

@@ -3,9 +3,13 @@
 import errno
 import io
 import os
+import re
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,7 +26,7 @@ from busi_utils.recipes import ORIGINAL
 from busi_utils.record.numbers import read_table, save_table
 from busi_utils.study.execution import run_alone
 from busi_utils.training.bank import Bank
-from busi_utils.workspace import Workspace, workspace_for
+from busi_utils.workspace import REPOSITORY, Workspace, workspace_for
 
 
 def _full(*_, **__):
@@ -58,7 +62,25 @@ def test_a_workspace_that_is_a_file_or_takes_nothing_is_a_sentence(tmp_path, mon
         pass
     monkeypatch.setattr("busi_report.__main__._download", _full)
     assert main(["download", str(tmp_path)]) == 2
-    assert "Stopped: A file could not be read or written (No space left" in capsys.readouterr().err
+    assert (
+        "Stopped: A file or standard output could not be read or written (No space left"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("buffered", [(), ("-u",)])
+def test_a_full_disk_under_standard_output_is_one_sentence(buffered):
+    code = "import sys; from busi_utils.errors import told; sys.exit(told(lambda: print(1)))"
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, *buffered, "-c", code]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(
+        r"Stopped: .*standard output .*\(No space left on device\).*\n", done.stderr
+    )
 
 
 @pytest.mark.slow
@@ -97,6 +119,10 @@ def test_a_power_cut_between_outputs_and_their_mark_leaves_no_zeros(tmp_path, mo
     assert not bank.done.any()
     assert bank.require([0], [0]) == 1
     assert bank.done[0, 0]
+    assert bank.values[0, 0].any()
+    Path(f"{bank._stem}.values").unlink()  # its mark survives it
+    bank = Bank(files, replace(ORIGINAL, cut="pixels"), "raw", 32, None, "none")
+    assert bank.require([0], [0]) == 1
     assert bank.values[0, 0].any()
 
 

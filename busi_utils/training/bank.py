@@ -72,16 +72,12 @@ class Bank:
             self.dtype = np.dtype(np.float32)
         folder = workspace.CACHE / "banks"
         self._stem = folder / self._identity(trunk_key)
+        forms = {"done": (np.dtype(bool), ()), "values": (self.dtype, shape)}
+        if recipe.mask_weight:
+            forms["masks"] = (np.dtype(np.float16), (size // MASK_STRIDE,) * 2)
         with self._lock():
-            n = len(files)
-            self.done = self._open("done", np.dtype(bool), (n, self.n_views))
-            self.values = self._open("values", self.dtype, (n, self.n_views, *shape))
-            side = size // MASK_STRIDE
-            self.view_masks = (
-                self._open("masks", np.dtype(np.float16), (n, self.n_views, side, side))
-                if recipe.mask_weight
-                else None
-            )
+            kept = self._opened(forms, (len(files), self.n_views))
+        self.done, self.values, self.view_masks = kept["done"], kept["values"], kept.get("masks")
         self._forward = None if trunk is None else tf.function(lambda x: trunk(x, training=False))
 
     def _identity(self, trunk_key: str) -> str:
@@ -106,13 +102,23 @@ class Bank:
     def _lock(self) -> AbstractContextManager[None]:
         return lock_file(self._stem.with_suffix(".lock"))
 
-    def _open(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
-        path = Path(f"{self._stem}.{name}")
-        size = int(np.prod(shape)) * dtype.itemsize
-        if not path.exists() or path.stat().st_size != size:
-            with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-                os.posix_fallocate(handle.fileno(), 0, size)  # all zero; a full disk shows here
-        return np.memmap(path, dtype, "r+", shape=shape)
+    def _opened(
+        self, forms: dict[str, tuple[np.dtype, tuple[int, ...]]], start: tuple[int, int]
+    ) -> dict[str, np.memmap]:
+        """Map the files, making those that are absent or cut short; ``done`` falls with any."""
+        paths = {name: Path(f"{self._stem}.{name}") for name in forms}
+        sizes = {n: int(np.prod((*start, *form))) * d.itemsize for n, (d, form) in forms.items()}
+        lost = [n for n, p in paths.items() if not p.exists() or p.stat().st_size != sizes[n]]
+        if lost:
+            paths["done"].unlink(missing_ok=True)  # first: zeros must not be taken for outputs
+        for name in {"done", *lost} if lost else ():
+            with atomic_path(paths[name]) as temporary, open(temporary, "wb") as handle:
+                # All zero; a full disk shows here.
+                os.posix_fallocate(handle.fileno(), 0, sizes[name])
+        return {
+            name: np.memmap(paths[name], dtype, "r+", shape=(*start, *form))
+            for name, (dtype, form) in forms.items()
+        }
 
     def rows(self, image_ids: Sequence[str]) -> np.ndarray:
         """Return the row of each image."""
