@@ -50,6 +50,8 @@ class Recipe:
         Hold batch norm in inference mode while training, its scale and offset fixed.
     bn_remeasured : bool
         Replace the running averages, after training, by statistics of the training images.
+    averaged_epochs : int
+        Keep the mean of the weights at the end of so many last epochs; needs ``patience`` None.
     flip_average : bool
         Average each image's prediction with that of its mirror image.
     image_size : int or None
@@ -84,6 +86,7 @@ class Recipe:
     bn_momentum: float | None = None
     bn_frozen: bool = False
     bn_remeasured: bool = False
+    averaged_epochs: int = 0
     flip_average: bool = False
     image_size: int | None = None
     teachers: tuple[str, ...] = ()
@@ -163,6 +166,10 @@ RECIPES: dict[str, Recipe] = {
     "tuned-frozen": replace(TUNED, cut="features", head="original", mask_weight=0.0),
     "tuned-no_smoothing_decay": replace(TUNED, label_smoothing=0.0, weight_decay=0.0),
     "tuned-constant_rate": replace(TUNED, schedule="constant"),
+    # Stochastic weight averaging (Izmailov et al. 2018): a constant rate, batch norm measured anew.
+    "tuned-averaged_epochs": replace(
+        TUNED, schedule="constant", averaged_epochs=8, bn_remeasured=True
+    ),
     "tuned-160_pixels": replace(TUNED, image_size=160),
     "tuned-128_pixels": replace(TUNED, image_size=128),
     "tuned-distilled": replace(TUNED, **_TAUGHT),

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from busi_utils import recipes
+from busi_utils.study import cell_training
 from busi_utils.study.average_readings import AverageReadings
-from busi_utils.study.cell_training import run_cell
+from busi_utils.study.cell_training import prepare, run_cell, train_cell
 from busi_utils.study.cells import Cell, read_record
 from busi_utils.study.study import jobs_of
 from busi_utils.training import averages
@@ -97,3 +98,34 @@ def test_one_training_gives_what_each_recipe_alone_gives(short_study, monkeypatc
             assert records[0][key] == records[1][key], (cell.recipe, key)
     # The readings differ: the test would see it if one were taken for another.
     assert len({reading.round(3).tobytes() for reading in found}) > 2
+
+
+def test_weights_averaged_over_the_last_epochs_survive_an_interruption(
+    short_study, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(cell_training, "CACHE", tmp_path)  # no checkpoint of another run
+    name = "tuned-averaged_epochs"
+    changes = {"init": "random", "cut": "pixels", "head": "original", "mask_weight": 0.0}
+    changes |= {"views": 2, "epochs": 4, "averaged_epochs": 2, "bn_remeasured": False}
+    monkeypatch.setitem(recipes.RECIPES, name, replace(recipes.RECIPES[name], **changes))
+    cell = Cell("phantom", "clean", "small", name, 1, 0)
+    study, seen = short_study(), []
+
+    def stop_after_three(line: str) -> None:
+        seen.append(line)
+        if "epoch 3/4" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_cell(study, cell, stop_after_three)
+    resumed = train_cell(study, cell, seen.append).trainer
+    assert sum("epoch" in line for line in seen) == 4
+    run, ends = prepare(study, cell), []
+    run.trainer.checkpoint.unlink()
+    run.trainer._save = lambda: ends.append(run.trainer._top())
+    run.trainer.fit(*run.parts[:2])
+    for mean, third, fourth in zip(resumed._top(), *ends[-2:], strict=True):
+        if mean.dtype.kind != "f":
+            continue  # the state of dropout's generator
+        np.testing.assert_allclose(mean, (third + fourth) / 2, rtol=1e-4, atol=1e-6)
+    assert any(np.abs(a - b).max() > 1e-5 for a, b in zip(ends[-2], ends[-1], strict=True))

@@ -3,11 +3,13 @@
 Training normalises by each batch's own statistics, so the weights that it finds do not depend on
 how the running averages are kept; what inference says does. One training can therefore be read
 through several averages (Ioffe and Szegedy 2015; momentum as in `keras.layers.BatchNormalization`).
+
+Beside them, `running_mean` averages the weights themselves over epochs (Izmailov et al. 2018).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 import numpy as np
@@ -85,3 +87,13 @@ def distance(stored: Statistics, measured: Statistics) -> float:
         for (m, _), (b, w) in zip(stored, measured, strict=True)
     ]
     return float(np.mean(each))
+
+
+def running_mean(
+    mean: Sequence[np.ndarray] | None, values: Sequence[np.ndarray], n: int
+) -> list[np.ndarray]:
+    """Return the mean of ``n`` lists of arrays, that of the first ``n - 1`` and the last given."""
+    if n == 1:
+        return list(values)
+    pairs = zip(mean, values, strict=True)
+    return [(m + (v - m.astype(np.float64)) / n).astype(m.dtype) for m, v in pairs]

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from busi_utils import CLASSES
 from busi_utils.recipes import Recipe
-from busi_utils.training.averages import remeasure
+from busi_utils.training.averages import remeasure, running_mean
 from busi_utils.training.bank import Bank
 from busi_utils.training.checkpoints import Progress, assign, load_state, save_state, values_of
 from busi_utils.training.heads import Network
@@ -67,8 +67,8 @@ class Trainer:
         self.network, self.bank, self.recipe, self.seed = network, bank, recipe, seed
         self.checkpoint, self.taught = checkpoint, taught
         decay = {"weight_decay": recipe.weight_decay} if recipe.weight_decay else {}
-        kind = keras.optimizers.AdamW if decay else keras.optimizers.Adam
-        self.optimizer = kind(recipe.learning_rate, **decay)
+        optimizer = keras.optimizers.AdamW if decay else keras.optimizers.Adam
+        self.optimizer = optimizer(recipe.learning_rate, **decay)
         self.optimizer.build(network.top.trainable_variables)
         self.progress = Progress()
         self.after_step: Callable[[], None] = lambda: None
@@ -128,8 +128,7 @@ class Trainer:
         recipe, progress = self.recipe, self.progress
         while progress.epoch < recipe.epochs and not self._out_of_patience():
             started = time.perf_counter()
-            row = self.train_epoch(train)
-            row |= self.validate(validation)
+            row = self.train_epoch(train) | self.validate(validation)
             if recipe.head_only:  # elsewhere it would cost as much as half an epoch
                 row["train_accuracy"] = self.accuracy(train)
             progress.epoch += 1
@@ -138,6 +137,8 @@ class Trainer:
                 progress.best_loss, progress.best_epoch = row["val_loss"], progress.epoch
                 if recipe.patience is not None:
                     self._best = self._top()
+            if (averaged := progress.epoch - recipe.epochs + recipe.averaged_epochs) > 0:
+                self._best = running_mean(self._best, self._top(), averaged)
             progress.seconds += time.perf_counter() - started
             self._save()
             report(
