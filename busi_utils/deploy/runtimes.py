@@ -24,10 +24,16 @@ class LiteRT:
     """The same in LiteRT, asked about one image after another: its file is made for one."""
 
     def __init__(self, file: bytes, threads: int = 1) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        self._run: Any = Interpreter(model_content=file, num_threads=threads)
-        self._run.allocate_tensors()
+        options = {"model_content": file, "num_threads": threads}
+        self._run: Any = Interpreter(**options)
+        try:
+            self._run.allocate_tensors()
+        except RuntimeError:  # XNNPACK, its fast path, does not take every layer of MobileNetV3
+            plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            self._run = Interpreter(**options, experimental_op_resolver_type=plain)
+            self._run.allocate_tensors()
         taken = self._run.get_input_details()[0]
         self._place, self.shape = taken["index"], tuple(taken["shape"][1:])
         outputs = self._run.get_output_details()
