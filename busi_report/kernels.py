@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -19,7 +18,7 @@ from traitlets.config import Config
 
 from busi_utils.errors import StudyError
 from busi_utils.locks import lock_file
-from busi_utils.workspace import REPOSITORY
+from busi_utils.workspace import REPOSITORY, write_json
 
 _PREFIX, _LOCK = "busi-kernel-", "alive.lock"
 _YOUNG_S = 60  # a folder may not have its lock yet
@@ -70,10 +69,9 @@ def own_kernel() -> Iterator[Config]:
     private = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place, ignore_cleanup_errors=True)
     with private as folder, lock_file(Path(folder) / _LOCK):
         kernel = Path(folder) / "kernels" / "python3"
-        kernel.mkdir(parents=True)
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
-        (kernel / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+        write_json(kernel / "kernel.json", spec)  # a full disk is told of this place
         former_path = os.environ.get("PYTHONPATH")
         settings = {
             "JUPYTER_PATH": folder,

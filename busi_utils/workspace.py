@@ -183,10 +183,19 @@ def refusals_told(path: Path, consequence: str = "") -> Iterator[None]:
         raise
     except OSError as error:
         name = path if consequence else error.filename2 or error.filename or path
+        why = error.strerror or " ".join(str(error).split())  # h5py breaks lines
         raise StudyError(
-            f"{name} could not be written ({error.strerror or error}): free space, correct its "
+            f"{name} could not be written ({why}): free space, correct its "
             f"permissions or name another folder, then run again{consequence}."
         ) from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder that lasts as long as the block; a full disk is told of its place."""
+    place = Path(tempfile.gettempdir())
+    with refusals_told(place), tempfile.TemporaryDirectory(dir=place) as folder:
+        yield Path(folder)
 
 
 def write_text(path: str | Path, text: str) -> None:

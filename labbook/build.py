@@ -6,6 +6,8 @@ texts, and links to files that the site does not hold become text.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import subprocess
@@ -163,9 +165,12 @@ def _build(site: Path) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     write_sources(work)
     fetch_mathjax(site.parent / "npm", work / "_static" / "mathjax")
-    built = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-W", "--keep-going", work, site]
-    )
+    options = ["-q", "-b", "html", "-W", "--keep-going"]
+    command = [sys.executable, "-m", "sphinx", *options, work, site]
+    built = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace")
+    if os.strerror(errno.ENOSPC) in built.stderr:  # Sphinx tells it in many lines
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    sys.stderr.write(built.stderr)
     shutil.rmtree(site / ".doctrees", ignore_errors=True)
     if not built.returncode:
         finish(site)

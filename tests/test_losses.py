@@ -18,6 +18,7 @@ import pytest
 from small_notebooks import write_notebook
 
 from busi_report.__main__ import main
+from busi_report.kernels import own_kernel
 from busi_report.runner import CellFailure, Run, run_notebooks
 from busi_utils.audit.images import pixel_sha256
 from busi_utils.errors import StudyError
@@ -26,7 +27,7 @@ from busi_utils.recipes import ORIGINAL
 from busi_utils.record.numbers import read_table, save_table
 from busi_utils.study.execution import run_alone
 from busi_utils.training.bank import Bank
-from busi_utils.workspace import REPOSITORY, Workspace, workspace_for
+from busi_utils.workspace import REPOSITORY, Workspace, temporary_folder, workspace_for
 
 
 def _full(*_, **__):
@@ -132,3 +133,19 @@ def test_two_writers_of_one_folders_tables_lose_none(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: save_table(name, pd.DataFrame({"a": [1]}), place), names))
     assert all(read_table(name, place)["a"].tolist() == [1] for name in names)
+
+
+def test_a_full_disk_under_temporary_files_is_told_of_their_place():
+    lines = "Can't close file (errno = 28,\n 'No space left on device')"  # as h5py words it
+    with pytest.raises(StudyError) as told, temporary_folder() as folder:
+        raise OSError(lines)
+    assert str(told.value).startswith(f"{folder.parent} could not be written (Can't close file")
+    assert "\n" not in str(told.value)
+    assert not folder.exists()
+
+
+def test_a_full_disk_under_the_kernels_folder_is_told_of_its_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("busi_report.kernels._short_place", lambda: str(tmp_path))
+    monkeypatch.setattr("pathlib.Path.write_text", _full)
+    with pytest.raises(StudyError, match=rf"^{tmp_path}.*kernel\.json could not"), own_kernel():
+        pass

@@ -16,6 +16,7 @@ from busi_utils.recipes import ORIGINAL, RECIPES, recipe_of
 from busi_utils.training import weights
 from busi_utils.training.bank import Bank
 from busi_utils.training.heads import ATTENTION, build_network
+from busi_utils.training.pretraining import SHIPPED
 
 pytestmark = pytest.mark.slow
 
@@ -112,12 +113,14 @@ def test_weights_come_from_the_folder_before_the_cache(tmp_path, monkeypatch):
     assert weights.imagenet_weights(MODELS["mobilenetv2"]).path.parent == cache
 
 
-def test_a_file_that_does_not_fit_is_named(tmp_path):
-    path = tmp_path / "mobilenetv2_1.0_224_notop.weights.h5"
-    path.write_bytes(b"not weights")
-    with pytest.raises(StudyError, match="does not fit MobileNetV2"):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_file_that_does_not_fit_is_named(tmp_path, damaged):
+    path = tmp_path / "mobilenetv3_small.weights.h5"
+    whole = (SHIPPED / path.name).read_bytes()
+    path.write_bytes(whole.replace(b"HEAP", b"HEAX", 1) if damaged else b"not weights")
+    with pytest.raises(StudyError, match="does not fit MobileNetV3-Small"):
         weights.load_backbone(
-            MODELS["mobilenetv2"], 64, weights.InitialWeights("imagenet", path, "")
+            MODELS["mobilenetv3_small"], 64, weights.InitialWeights("imagenet", path, "")
         )
 
 

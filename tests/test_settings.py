@@ -142,3 +142,8 @@ def test_a_package_without_its_repository_says_how_to_install_it(tmp_path, monke
     with pytest.raises(StudyError, match="--editable"):
         workspace_for("busi")
     assert workspace_for("busi", tmp_path).root == tmp_path
+
+
+def test_a_folder_named_for_phantoms_is_not_passed_over(tmp_path):
+    with pytest.raises(StudyError, match="is generated"):
+        sources_of("phantom", str(tmp_path))

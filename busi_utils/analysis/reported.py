@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from busi_utils.study.execution import run_alone
 from busi_utils.study.predictions import RETRAIN, OutOfFold
 from busi_utils.study.rows import Row
 from busi_utils.study.study import Study
+from busi_utils.workspace import temporary_folder
 
 REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
 REPORTED_MEGABYTES = 3.4
@@ -125,9 +124,9 @@ def _train_and_weigh(study: Study, cell: Cell) -> pd.DataFrame:
     x = np.zeros((1, study.size, study.size, 3), np.float32)
     expected = network(x, training=False)
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for suffix in ("keras", "h5"):
-            path = Path(folder) / f"model.{suffix}"
+            path = folder / f"model.{suffix}"
             network.save(path)
             again = keras.models.load_model(path, compile=False, safe_mode=True)
             if not np.allclose(again(x, training=False), expected, atol=1e-6):

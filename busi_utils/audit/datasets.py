@@ -44,11 +44,15 @@ def sources_of(dataset: str, data: str = "") -> dict[str, Path]:
     Raises
     ------
     StudyError
-        If a folder does not exist or the data set is unknown.
+        If a folder does not exist, the data set is unknown, or phantoms are to lie in a folder.
     """
     if dataset not in DATASETS:
         raise StudyError(f"Unknown data set '{dataset}': choose one of {', '.join(DATASETS)}.")
     if dataset == "phantom":
+        if data:
+            raise StudyError(
+                f"The phantom data set is generated, {data} would not be read: omit it."
+            )
         return _phantom_sources()
     named = data or os.environ.get("BUSI_DATA", "")
     if not named:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,6 +18,7 @@ from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
 from busi_utils.training.heads import Network
 from busi_utils.training.inference import prepared
+from busi_utils.workspace import temporary_folder
 
 SUFFIXES = {"h5": ".h5", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
 LITERT = ("litert_fp32", "litert_fp16", "litert_int8_weights", "litert_int8")
@@ -78,8 +77,8 @@ def export(
 
 
 def _saved(model: keras.Model, suffix: str) -> bytes:
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"network{suffix}"
+    with temporary_folder() as place:
+        path = place / f"network{suffix}"
         model.save(path)
         return path.read_bytes()
 

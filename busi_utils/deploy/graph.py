@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +11,7 @@ from onnx import numpy_helper
 
 from busi_utils.deploy.letterbox import OPSET
 from busi_utils.stats.calibration import SMALLEST
+from busi_utils.workspace import temporary_folder
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
 _SMALL = 1024  # weights of a layer
@@ -81,8 +80,8 @@ def _without_constants(full: keras.Model) -> keras.Model:
 
 def to_onnx(model: keras.Model) -> onnx.ModelProto:
     """Return a Keras model as ONNX, batch of any size, nodes and outputs named."""
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "model.onnx"
+    with temporary_folder() as place:
+        path = place / "model.onnx"
         taken = [keras.InputSpec("float32", model.input.shape, name="grey")]
         model.export(path, format="onnx", verbose=False, input_signature=taken, opset_version=OPSET)
         graph = onnx.load(path)
@@ -159,8 +158,8 @@ def as_int8(core: onnx.ModelProto, examples: np.ndarray, convolutions_kept: int)
             one = next(self.left, None)
             return None if one is None else {core.graph.input[0].name: one[None]}
 
-    with tempfile.TemporaryDirectory() as place:
-        source, target = Path(place) / "fp32.onnx", Path(place) / "int8.onnx"
+    with temporary_folder() as place:
+        source, target = place / "fp32.onnx", place / "int8.onnx"
         onnx.save(core, source)
         q.quantize_static(
             source,

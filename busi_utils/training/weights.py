@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,11 +169,13 @@ def load_backbone(entry: Backbone, size: int, initial: InitialWeights) -> keras.
     backbone = build_backbone(entry, size)
     if initial.path is not None:
         try:
-            if initial.path.suffix == ".safetensors":
-                load_public_weights(backbone, initial.path)
-            else:
-                backbone.load_weights(initial.path)
-        except (ValueError, OSError, KeyError) as error:
+            with warnings.catch_warnings(action="error", category=UserWarning):
+                # A warning of Keras says what it found nothing for: that would stay random.
+                if initial.path.suffix == ".safetensors":
+                    load_public_weights(backbone, initial.path)
+                else:
+                    backbone.load_weights(initial.path)
+        except (ValueError, OSError, KeyError, RuntimeError, UserWarning) as error:
             raise StudyError(
                 f"{initial.path} does not fit {entry.title} "
                 f"({str(error).splitlines()[0]}): download the file again."
