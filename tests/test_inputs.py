@@ -1,6 +1,7 @@
 """Initial weights and masks are part of what a run depends on, and bear their name."""
 
 import hashlib
+import json
 import shutil
 from dataclasses import asdict, replace
 
@@ -20,7 +21,7 @@ from busi_utils.study.cells import Cell, config_hash, masks_digest, prediction_t
 from busi_utils.study.execution import run_missing
 from busi_utils.study.study import Study
 from busi_utils.training import weights
-from busi_utils.workspace import Workspace, workspace_for
+from busi_utils.workspace import Workspace, workspace_for, write_json
 
 ENTRY = MODELS["mobilenetv2"]
 ROW = ("clean", "mobilenetv2", "original")
@@ -75,6 +76,19 @@ def test_a_row_takes_no_second_weights_file(study):
     _trained(study, CELLS[:1], digest)
     with pytest.raises(StudyError, match="mixes initialisations"):
         rows.records(study, ROW, [0])
+
+
+def test_a_row_learns_from_one_set_of_masks(study):
+    digest = _file(study)
+    _trained(study, CELLS[1:], digest)
+    inputs.require_same_masks(study, CELLS[0], "a" * 64)
+    record = CELLS[3].record(study.workspace)
+    write_json(record, json.loads(record.read_text()) | {"masks_sha256": "b" * 64})
+    inputs.require_same_masks(study, CELLS[0], "b" * 64)
+    with pytest.raises(StudyError, match=r"fold 3 learnt from other lesion masks.*restore"):
+        inputs.require_same_masks(study, CELLS[0], "a" * 64)
+    write_json(record, json.loads(record.read_text()) | {"config_hash": "another"})
+    inputs.require_same_masks(study, CELLS[0], "a" * 64)
 
 
 def test_changed_masks_are_noticed(small_phantom, tmp_path):

@@ -200,3 +200,11 @@ def test_a_training_process_ends_with_a_killed_parent():
     parent.wait()
     psutil.wait_procs([worker], timeout=60)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+def test_without_images_no_process_starts_to_look_for_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("busi_utils.study.execution.run_alone", lambda *_: pytest.fail("started"))
+    study = Study("busi", Workspace(tmp_path), {})
+    cells = grid("busi", ["clean"], ["mobilenetv2"], ["original"], [0], [0])
+    with pytest.raises(StudyError, match="no images were named to train it"):
+        run_missing(study, cells, say=lambda line: None)

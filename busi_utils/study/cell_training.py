@@ -16,7 +16,7 @@ import tensorflow as tf
 from busi_utils import CLASSES
 from busi_utils.study.cells import Cell, prediction_table, save_cell, start_of_record
 from busi_utils.study.distillation import taught, teachers_of
-from busi_utils.study.inputs import require_start
+from busi_utils.study.inputs import require_same_masks, require_start
 from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study, duration
 from busi_utils.training.bank import Bank
@@ -133,15 +133,20 @@ def prepare(study: Study, cell: Cell, report: Callable[[str], None] | None = Non
     identity = study.config_hash(cell, setup.initial.sha256)
     tf.config.experimental.enable_op_determinism()
     network, bank = setup.network, setup.bank(study.bank_files(cell.cohort))
+    start = start_of_record(cell, setup.recipe, setup.initial, setup.size)
+    start["config_hash"] = identity
     labels = study.folds(cell.cohort).set_index("image_id")["label"]
+    if masks := bank.masks_sha256(sorted(labels.index)):
+        require_same_masks(study, cell, masks)
+        start["masks_sha256"] = masks
+        identity += f"_{masks[:16]}"  # nor does a training go on with others
     parts = [_part(bank, part, labels) for part in ids]
     started = time.perf_counter()
     bank.require_for_training(parts[0].rows, report or NowAndThen(str(cell)))
     filled = time.perf_counter() - started
     checkpoint = CACHE / "checkpoints" / f"{identity}.npz"
     trainer = Trainer(network, bank, setup.recipe, cell.seed, checkpoint, said)
-    start = start_of_record(cell, setup.recipe, setup.initial, setup.size)
-    return CellRun(trainer, ids, parts, labels, start | {"config_hash": identity}, filled)
+    return CellRun(trainer, ids, parts, labels, start, filled)
 
 
 def _part(bank: Bank, image_ids: Sequence[str], labels: pd.Series) -> Part:

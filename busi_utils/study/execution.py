@@ -65,6 +65,7 @@ def run_missing(
     require_tensorflow(f"Training {len(todo)} cells, the first of them {todo[0]},")
     for line in plan(todo, jobs, study.dataset, study.workspace):
         say(line)
+    study.require_images(todo[0])  # before weights are downloaded for them
     with locked(study.workspace, "study", wait_s=0):
         run_alone(_find_weights, study, todo)
         work = jobs_of(todo)

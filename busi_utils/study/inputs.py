@@ -9,7 +9,7 @@ from busi_utils.audit.manifest import changed_masks
 from busi_utils.errors import StudyError
 from busi_utils.models import MODELS
 from busi_utils.recipes import settings_of
-from busi_utils.study.cells import Cell, grid
+from busi_utils.study.cells import Cell, grid, read_record
 from busi_utils.study.predictions import available_seeds, predictions_folder
 from busi_utils.training.weights import InitialWeights, file_sha256, find_weights
 
@@ -52,6 +52,24 @@ def require_start(study: Study, trained: Sequence[Cell], initial: InitialWeights
             raise StudyError(
                 f"{cell} started from the weights {other[:8]}, but {initial.path} holds "
                 f"{initial.sha256[:8]}: name the folder of the former with WEIGHTS=<folder>, "
+                "or give these a workspace of their own."
+            )
+
+
+def require_same_masks(study: Study, cell: Cell, sha256: str) -> None:
+    """Stop before a cell learns from other masks than what is stored of its row.
+
+    A mask may move without covering more or less, which `require_masks` does not see. Records from
+    before masks were noted tell nothing, nor do those whose configuration is another.
+    """
+    rest = rest_of_rows(study, [cell])
+    stale = set(study.missing(rest))
+    for other in rest:
+        if other in stale:
+            continue
+        if read_record(other, study.workspace).get("masks_sha256", sha256) != sha256:
+            raise StudyError(
+                f"{other} learnt from other lesion masks than those there now: restore the masks, "
                 "or give these a workspace of their own."
             )
 

@@ -124,6 +124,13 @@ class Bank:
         """Return the row of each image."""
         return np.array([self.row_of[name] for name in image_ids])
 
+    def masks_sha256(self, image_ids: Sequence[str]) -> str:
+        """Return the SHA-256 of the lesion masks of images; empty where none is learnt."""
+        if self.masks is None:
+            return ""
+        masks = np.ascontiguousarray(self.masks[self.rows(image_ids)])
+        return hashlib.sha256(masks).hexdigest()
+
     def require(
         self,
         rows: np.ndarray,
