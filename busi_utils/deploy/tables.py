@@ -14,7 +14,7 @@ TIMED = CACHE / "deployed"
 """Holds the files that are timed: a folder a model, in it one a recipe."""
 
 _COUNT, _SIZE = Column("whole", low=0), Column("whole", low=1)
-_TIME = Column("number", low=0)
+_TIME, _UNTOLD = Column("number", low=0), Column("number", low=0, empty=True)
 FORMS = {
     "int8": Form(
         {
@@ -59,8 +59,10 @@ FORMS = {
             "threads": _SIZE,
             "repeats": _SIZE,
             "p50_ms": _TIME,
-            "p95_ms": _TIME,
-            "peak_mb": _TIME,
+            "p95_ms": _UNTOLD,
+            "p50_low_ms": _TIME,
+            "p50_high_ms": _TIME,
+            "peak_mb": _UNTOLD,
             "machine": Column(),
             "load": _TIME,
         },
