@@ -88,7 +88,7 @@ def too_weak(training_low: float, network_gains: int) -> str:
     Parameters
     ----------
     training_low : float
-        Lower end of the interval of what training is worth.
+        Lower end of the interval of what training is worth, in balanced accuracy.
     network_gains : int
         Other networks, from pretrained weights, that are shown to be better.
     """
@@ -140,14 +140,14 @@ def superior(comparisons: int, gains: int, excluded: int) -> str:
 
 
 def preprocessing(choices_shown: int, bugs_shown: int) -> str:
-    """Confirmed if some choice of preprocessing is shown to change accuracy; partly confirmed if
-    only a bug does, such as pixels of 0 to 255 for a network that wants -1 to 1; else refuted.
+    """Confirmed if some choice of preprocessing is shown to change accuracy, else refuted. A bug,
+    such as pixels of 0 to 255 for a network that wants -1 to 1, is told and decides nothing.
 
     Parameters
     ----------
     choices_shown, bugs_shown : int
     """
-    return BY_HALVES[2 if choices_shown else int(bugs_shown > 0)]
+    return "confirmed" if choices_shown else "refuted"
 
 
 def cleaning(learnt_shown: int, told_shown: int) -> str:
