@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from busi_utils.recipes import BALANCED, ENSEMBLE, LOGISTIC, MEAN, REFERENCE, recipe_of
+from busi_utils.recipes import BALANCED, ENSEMBLE, LOGISTIC, MEAN, REFERENCE, SEEDS, recipe_of
 
 _LABELS = {
     "original": "as written",
@@ -51,6 +51,7 @@ _LABELS = {
 _DERIVED = {
     BALANCED: ", corrected for class shares",
     ENSEMBLE: ", corrected, mean of its seeds",
+    SEEDS: ", mean of its seeds",
     MEAN: ", equal mean",
 }
 _FIELDS = {

@@ -204,7 +204,7 @@ CHANGES = {
     )
 }
 # Endings of rows derived from others: `postprocessing`.
-BALANCED, ENSEMBLE, MEAN = "-balanced", "-ensemble", "-mean"
+BALANCED, ENSEMBLE, SEEDS, MEAN = "-balanced", "-ensemble", "-seeds", "-mean"
 
 
 def recipe_of(name: str) -> Recipe:
@@ -222,5 +222,6 @@ def recipe_of(name: str) -> Recipe:
 
 def settings_of(name: str) -> dict[str, Any]:
     """Return what a name in a cell stands for, as far as it differs from the defaults."""
-    name = name.removesuffix(BALANCED).removesuffix(ENSEMBLE).removesuffix(MEAN)
+    for ending in (BALANCED, ENSEMBLE, SEEDS, MEAN):
+        name = name.removesuffix(ending)
     return {} if name in (REFERENCE, *SHARES, *CHANGES) else recipe_of(name).changes()

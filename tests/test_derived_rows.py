@@ -15,6 +15,7 @@ from busi_utils.analysis import comparison, means
 from busi_utils.errors import StudyError
 from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import grid
+from busi_utils.study.chosen_on_validation import calibrated
 from busi_utils.study.postprocessing import (
     STRENGTHS,
     best_strength,
@@ -57,6 +58,8 @@ def test_derived_rows_use_validation_only_and_average_seeds(study):
     ensemble = read_row(study, ("clean", "mobilenetv2", "tuned-ensemble"))
     np.testing.assert_allclose(ensemble.p[0], balanced.p.mean(axis=0), atol=2e-6)
     source = read_row(study, ("clean", "mobilenetv2", "tuned"))
+    plain = read_row(study, ("clean", "mobilenetv2", "tuned-seeds"))
+    np.testing.assert_allclose(plain.p[0], source.p.mean(axis=0), atol=2e-6)
     cell = grid("phantom", ["clean"], ["mobilenetv2"], ["tuned-balanced"], [1], [3])[0]
     record = json.loads(cell.record(study.workspace).read_text())
     assert record["init"] == "imagenet"
@@ -131,6 +134,16 @@ def test_the_profile_of_a_row_holds_what_its_probabilities_are_worth(study):
     kept = np.argsort(-sure, axis=1)[:, : N * 4 // 5]
     wrong = ~np.take_along_axis(source.right, kept, axis=1)
     assert tuned["risk"] == pytest.approx(wrong.mean())
-    lacking = ["temperature", "nll_scaled", "sensitivity"]  # no inner validation images
-    assert ensemble[lacking].isna().all()
-    assert tuned[lacking].notna().all()
+    chosen = ["temperature", "nll_scaled", "sensitivity"]
+    assert tuned[chosen].notna().all()
+    assert ensemble[chosen].notna().all()  # though it has no inner validation images of its own
+
+
+def test_a_mean_of_seeds_takes_the_mean_of_what_its_seeds_choose(study):
+    derive_rows(study, "clean", "mobilenetv2", "tuned", (0, 1))
+    means_of = {"tuned-seeds": "tuned", "tuned-ensemble": "tuned-balanced"}
+    for mean, source in means_of.items():
+        each = calibrated(study, ("clean", "mobilenetv2", source))[1]
+        found, temperatures = calibrated(study, ("clean", "mobilenetv2", mean))
+        assert found.p.shape == (1, N, 3)
+        np.testing.assert_allclose(temperatures, [each.mean(axis=0)], rtol=1e-12)

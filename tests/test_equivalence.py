@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 from two_networks import two_networks
 
-from busi_utils.analysis.equivalence import finding, judged, network_differences
+from busi_utils.analysis.equivalence import BESIDE, finding, judged, network_differences
 from busi_utils.study.rows import read_row
 
 
@@ -55,4 +55,7 @@ def test_differences_are_paired_over_all_seeds_that_are_there(tmp_path):
         (2.393980 + 0.841621) * line["error"], rel=1e-5
     )  # 0.05 / 6 above
     assert line["error"] == pytest.approx((line["worth_high"] - line["worth_low"]) / 3.92, rel=0.15)
+    for name in BESIDE:  # the two gain in all, the row beside itself in nothing
+        assert table[f"{name}_p_holm"].tolist()[2] == 1
+        assert (table[f"{name}_p_holm"][:2] < 0.05).all()
     assert judged(table) == {"comparisons": 3, "gains": 2, "losses": 0, "excluded": 1}

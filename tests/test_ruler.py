@@ -57,7 +57,12 @@ def test_the_network_only_breaks_the_readers_ties():
     away = _lesions(40)
     birads = pd.Series(RNG.integers(2, 6, 40)).astype(str)
     p = RNG.dirichlet([1, 1, 1], 40)
-    scores = ruler.scores_away(away, np.zeros(40), birads, {"network": p})
+    networks = {"network": p, "adapted": RNG.dirichlet([1, 1, 1], 40)}
+    scores = ruler.scores_away(away, np.zeros(40), birads, networks)
+    assert (
+        np.argsort(scores["readers and adapted"]).tolist()
+        != np.argsort(scores["readers and network"]).tolist()
+    )  # each network breaks them its own way
     joined = scores["readers and network"]
     assert (np.diff(joined[np.argsort(scores["readers: BI-RADS"], kind="stable")]) > -1).all()
     order = np.argsort(joined)

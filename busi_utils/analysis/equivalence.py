@@ -55,7 +55,8 @@ def network_differences(
         ``label, model, recipe, seeds, reference_seeds``; of the primary measure, in points,
         ``worth_value, worth_low, worth_high`` (95 %), ``inner_low, inner_high`` (90 %), ``p,
         p_holm, error`` (s), ``seen`` (as above), ``finding`` (see `finding`); ``accuracy`` and
-        ``macro_auc``, in points, with ``_low`` and ``_high``.
+        ``macro_auc``, in points, with ``_low``, ``_high`` and ``_p_holm`` (each corrected over the
+        lines by itself).
 
     References
     ----------
@@ -77,9 +78,12 @@ def network_differences(
         for name in BESIDE:
             value, low, high = outer.loc[name]
             line |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            line[f"{name}_p_holm"] = bootstrap_p(gain[name])
         lines.append(line)
     table = pd.DataFrame(lines)
     table["p_holm"] = holm(table["p"])
+    for name in BESIDE:
+        table[f"{name}_p_holm"] = holm(table[f"{name}_p_holm"])
     table["seen"] = table["error"] * (norm.isf(0.025 / len(table)) + norm.ppf(_POWER))
     table["finding"] = [finding(row, margin) for row in table.to_dict("records")]
     return table

@@ -122,18 +122,17 @@ def scores_away(
     birads : pd.Series
         The readers' category of each lesion.
     networks : mapping of str to np.ndarray
-        Name to probabilities (n, 3), the mean over networks; the last joins ruler and readers.
+        Name to probabilities (n, 3), the mean over networks; each is joined with ruler and readers.
     """
     score = {name: malignancy(p, "lesions") for name, p in networks.items()}
-    best = next(reversed(score))
     category = pd.to_numeric(birads, errors="coerce").to_numpy(dtype=float)
     found = {"ruler (box)": logits, "outline's solidity": -away["solidity"]}
-    found |= score | {
-        "ruler and network": logits + logit(np.clip(score[best], SMALLEST, 1 - SMALLEST))
-    }
+    found |= score
+    for name, p in score.items():
+        found[f"ruler and {name}"] = logits + logit(np.clip(p, SMALLEST, 1 - SMALLEST))
     if not np.isnan(category).any():
         found["readers: BI-RADS"] = category
-        found["readers and network"] = category + 0.5 * score[best]
+        found |= {f"readers and {name}": category + 0.5 * p for name, p in score.items()}
     return {name: np.asarray(values, dtype=float) for name, values in found.items()}
 
 

@@ -19,7 +19,7 @@ from busi_utils.analysis.comparison import (
 from busi_utils.analysis.split_effects import other_folds
 from busi_utils.models import MODELS
 from busi_utils.recipe_words import label_of
-from busi_utils.recipes import LOGISTIC
+from busi_utils.recipes import ENSEMBLE, LOGISTIC, SEEDS
 from busi_utils.study.rows import accuracy_by_seed
 from busi_utils.study.study import Study
 
@@ -57,7 +57,8 @@ def headline(
     copied : pd.DataFrame
         See `split_effects.leak_by_copies`.
     """
-    networks = clean[clean["model"].isin(MODELS)]
+    of_seeds = clean["recipe"].str.endswith((SEEDS, ENSEMBLE))
+    networks = clean[clean["model"].isin(MODELS) & ~of_seeds]
     others = worth[(worth["kind"] == NETWORK) & (worth["recipe"] != "scratch")]
     tuned = worth[(worth["kind"] == TRAINING) & (worth["recipe"] == "tuned")]
     return {

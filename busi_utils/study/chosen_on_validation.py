@@ -10,6 +10,7 @@ import pandas as pd
 
 from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
+from busi_utils.recipes import BALANCED, ENSEMBLE, SEEDS
 from busi_utils.stats.calibration import DECIMALS, apply_temperature, fit_temperature
 from busi_utils.stats.metrics import MALIGNANT, encode
 from busi_utils.stats.ranking import threshold_at_specificity
@@ -31,20 +32,32 @@ SPECIFICITY = 0.9
 def has_validation(study: Study, row: Row) -> bool:
     """Whether every fold and seed of a row left predictions on its inner validation images.
 
-    Logistic regression, references and ensembles of seeds did not.
+    Logistic regression and references did not. Of a mean of seeds its seeds are asked.
     """
     return all(cell.validation(study.workspace).is_file() for cell in _cells(study, row))
 
 
 def _cells(study: Study, row: Row) -> list[Cell]:
+    row = _averaged(row) or row
     seeds = available_seeds(predictions_folder(study.workspace, study.dataset, *row))
     return grid(study.dataset, *([name] for name in row), seeds)
+
+
+def _averaged(row: Row) -> Row | None:
+    """Return the row of which another averages the seeds; None if it averages none."""
+    for ending, of in ((SEEDS, ""), (ENSEMBLE, BALANCED)):
+        if row[2].endswith(ending):
+            return (*row[:2], row[2].removesuffix(ending) + of)
+    return None
 
 
 def chosen_on_validation(
     study: Study, row: Row, choose: Callable[[np.ndarray, np.ndarray], float]
 ) -> np.ndarray:
     """Choose a number per seed and fold on the fold's inner validation images.
+
+    A mean of seeds has no such images, since one seed's are another's training images: it takes
+    the mean of what its seeds choose.
 
     Parameters
     ----------
@@ -74,7 +87,8 @@ def chosen_on_validation(
         table = read_prediction_file(path)
         labels, p = encode(table["label"].to_numpy()), table[PROBABILITIES].to_numpy()
         numbers.append(choose(labels, p))
-    return np.array(numbers, dtype=float).reshape(-1, FOLDS)
+    chosen = np.array(numbers, dtype=float).reshape(-1, FOLDS)
+    return chosen.mean(axis=0, keepdims=True) if _averaged(row) else chosen
 
 
 def calibrated(study: Study, row: Row) -> tuple[OutOfFold, np.ndarray]:

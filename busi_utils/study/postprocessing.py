@@ -15,7 +15,7 @@ import pandas as pd
 from busi_utils import CLASSES
 from busi_utils.audit.folds import FOLDS
 from busi_utils.errors import StudyError
-from busi_utils.recipes import BALANCED, ENSEMBLE, MEAN
+from busi_utils.recipes import BALANCED, ENSEMBLE, MEAN, SEEDS
 from busi_utils.stats.calibration import SMALLEST
 from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import Cell, grid, prediction_table, read_record, save_cell
@@ -62,7 +62,7 @@ def best_strength(y: np.ndarray, p: np.ndarray, shares: np.ndarray) -> float:
 
 
 def derive_rows(study: Study, cohort: str, model: str, recipe: str, seeds: tuple[int, ...]) -> None:
-    """Write the balanced row of a trained one and, if it has several seeds, their ensemble.
+    """Write the balanced row of a trained one and, if it has several seeds, their means.
 
     Parameters
     ----------
@@ -71,17 +71,19 @@ def derive_rows(study: Study, cohort: str, model: str, recipe: str, seeds: tuple
     cohort, model, recipe : str
         The trained row.
     seeds : tuple of int
-        Its seeds. The ensemble averages their balanced probabilities and is stored as seed 0.
+        Its seeds. ``<recipe>-seeds`` averages their probabilities, ``<recipe>-ensemble`` their
+        balanced ones; both are stored as seed 0.
     """
     for fold in range(FOLDS):
         sources = grid(study.dataset, [cohort], [model], [recipe], seeds, [fold])
-        tables = [_balanced(study, cell) for cell in sources]
-        if len(sources) > 1:
-            mean = np.mean([table[PROBABILITIES] for table in tables], axis=0)
-            table = prediction_table(tables[0]["image_id"], tables[0]["label"], mean)
-            cell = replace(sources[0], recipe=recipe + ENSEMBLE, seed=0)
+        balanced = [_balanced(study, cell) for cell in sources]
+        if len(sources) < 2:
+            continue
+        plain = [read_prediction_file(cell.predictions(study.workspace)) for cell in sources]
+        for ending, tables in ((SEEDS, plain), (ENSEMBLE, balanced)):
+            cell = replace(sources[0], recipe=recipe + ending, seed=0)
             # No validation file: one seed's validation images are another's training images.
-            _save(study, cell, sources, table, None)
+            _save(study, cell, sources, _mean_table(tables, f"{model}'s mean of seeds"), None)
 
 
 def derive_mean(study: Study, cohort: str, models: Sequence[str], recipe: str, seed: int) -> str:
