@@ -130,17 +130,15 @@ def test_a_cohort_that_a_row_was_not_trained_on_stays_empty():
     assert np.isnan(wide.loc["tuned", "raw"])
 
 
-def test_the_trial_that_is_picked_is_the_best_by_the_same_seed(study):
+def test_the_trial_that_is_picked_is_the_best_over_the_seeds_that_are_there(study):
     def perfect(table):
         p = np.eye(3)[encode(table["label"].to_numpy())]
         return prediction_table(table["image_id"], table["label"], p)
 
-    for cell in grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], [1]):
-        rewrite(study, cell, "validation", perfect)  # but of a seed that others lack
     ways = ["original", "tuned"]
-    by_seed = [best_trial(study, "clean", "mobilenetv2", [way], 0) for way in ways]
-    expected = max(by_seed, key=lambda line: line["balanced_accuracy"])
-    assert best_trial(study, "clean", "mobilenetv2", ways, 0) == expected
-    assert (expected["seeds"], expected["balanced_accuracy"] < 1) == (1, True)
-    assert best_trial(study, "clean", "mobilenetv2", ways, 1)["recipe"] == "tuned"
-    assert best_trial(study, "clean", "mobilenetv2", ways, 1)["balanced_accuracy"] == 1
+    before = best_trial(study, "clean", "mobilenetv2", ["tuned"])
+    for cell in grid("phantom", ["clean"], ["mobilenetv2"], ["tuned"], range(before["seeds"])):
+        rewrite(study, cell, "validation", perfect)
+    best = best_trial(study, "clean", "mobilenetv2", ways)
+    assert (best["recipe"], best["balanced_accuracy"]) == ("tuned", 1)
+    assert best["seeds"] == before["seeds"]

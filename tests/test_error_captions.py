@@ -93,6 +93,6 @@ def test_evidence_lists_every_fault():
         text, _ = caption(claim, {"of": dict(zip(kinds, ([one], [two]), strict=True))})
         assert text.count("−2.0") == 2
         if claim == "C7a":
-            assert text.index("squeezed") < text.index("copies parted")
+            assert text.index("squeezed") < text.index("bugs, which do not count: copies parted")
         else:
             assert text.endswith("adds: −2.0\u00a0points (−3.0\u00a0to\u00a0−1.0)")

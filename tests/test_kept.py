@@ -158,7 +158,7 @@ def test_a_fold_that_lacks_its_validation_images_stops_the_choice(tmp_path):
         study.workspace
     ).unlink()
     with pytest.raises(StudyError, match=r"tuned/seed0_fold3\.csv are missing"):
-        best_trial(study, "clean", "mobilenetv2", ["original", "tuned"], 0)
+        best_trial(study, "clean", "mobilenetv2", ["original", "tuned"])
 
 
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.9])

@@ -18,7 +18,6 @@ _CHANGES = {
     "unit_range": (BUG, "pixels in [0, 1], not [-1, 1]"),
     "raw_range": (BUG, "pixels 0-255, not [-1, 1]"),
     "squeeze": (PREPROCESSING, "aspect ratio squeezed away"),
-    "no_augmentation": (PREPROCESSING, "no augmentation"),
 }
 
 

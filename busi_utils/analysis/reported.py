@@ -189,6 +189,7 @@ def headline(
         "best_change": label_of(readings["accuracy"].idxmax()),
         "best_change_accuracy": float(readings["accuracy"].max()),
         "better_fits": [label_of(name) for name in better.index],
+        "better_fits_before_holm": int((fits & (readings["worth_low"] > 0)).sum()),
         "best_train": label_of(rows["train_accuracy"].idxmax()),
         "best_train_accuracy": float(rows["train_accuracy"].max()),
         "parameters": int(sizes["parameters"].iloc[0]),

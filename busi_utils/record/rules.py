@@ -139,13 +139,13 @@ def superior(comparisons: int, gains: int, excluded: int) -> str:
     return "refuted" if 0 < comparisons == excluded else "unverifiable"
 
 
-def preprocessing(choices_shown: int, bugs_shown: int) -> str:
+def preprocessing(choices_shown: int) -> str:
     """Confirmed if some choice of preprocessing is shown to change accuracy, else refuted. A bug,
     such as pixels of 0 to 255 for a network that wants -1 to 1, is told and decides nothing.
 
     Parameters
     ----------
-    choices_shown, bugs_shown : int
+    choices_shown : int
     """
     return "confirmed" if choices_shown else "refuted"
 

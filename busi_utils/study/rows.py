@@ -75,7 +75,8 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns ``model, title, init, sha256, origin, precision, changed, consequence``;
+        Columns ``model, title, init, sha256, origin, precision, licence, changed,
+        consequence``;
         one line a network and file.
     """
     known = known_weights()

@@ -56,12 +56,10 @@ def trials(study: Study, cohort: str) -> pd.DataFrame:
     return table
 
 
-def best_trial(
-    study: Study, cohort: str, model: str, recipes: Sequence[str], seed: int
-) -> dict[str, object]:
+def best_trial(study: Study, cohort: str, model: str, recipes: Sequence[str]) -> dict[str, object]:
     """Return the trial of a model with the highest balanced accuracy on inner validation images.
 
-    All are judged by one seed, so by the same images: some recipes have more seeds than others.
+    Each is judged by all its seeds, pooled; some recipes have more of them than others.
 
     Returns
     -------
@@ -69,7 +67,7 @@ def best_trial(
         A line of `trials`.
     """
     folder = study.workspace.results / "validation" / study.dataset / cohort / model
-    lines = [_trial(study, cohort, folder / recipe, seed) for recipe in recipes]
+    lines = [_trial(study, cohort, folder / recipe) for recipe in recipes]
     return max(lines, key=lambda line: line["balanced_accuracy"])
 
 
@@ -81,10 +79,10 @@ def _require_whole(study: Study, cohort: str, folder: Path) -> None:
             raise StudyError(f"The predictions {folder / path.name} are missing: {RETRAIN}")
 
 
-def _trial(study: Study, cohort: str, folder: Path, seed: int | None = None) -> dict[str, object]:
-    """Summarise the validation files of one row, of all its seeds or of one."""
+def _trial(study: Study, cohort: str, folder: Path) -> dict[str, object]:
+    """Summarise the validation files of one row."""
     files = {FILE_NAME.fullmatch(path.name): path for path in sorted(folder.iterdir())}
-    files = {name: path for name, path in files.items() if name and seed in (None, int(name[1]))}
+    files = {name: path for name, path in files.items() if name}
     _require_whole(study, cohort, folder)
     found = pd.concat([read_prediction_file(path) for path in files.values()])
     y, p = encode(found["label"].to_numpy()), found[PROBABILITIES].to_numpy()
