@@ -145,7 +145,7 @@ check-site: site ## Open its pages and the report in headless Chromium: links, e
 deployment: $(DEPLOY) ## Bytes and answers of the networks in every format, DATA=<BUSI>: results/deployment/
 	@$(QUIET) $(PY) -m busi_report deployment $(PLACES)
 
-latency: $(DEPLOY) ## Time them on this machine, which should do nothing else: three minutes
+latency: $(DEPLOY) ## Time them on this machine, which should do nothing else: eight minutes
 	@$(QUIET) $(PY) -m busi_report latency
 
 release: $(DEPLOY) ## Train the released network, DATA=<BUSI>: release/; without, only its card

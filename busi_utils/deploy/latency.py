@@ -1,8 +1,8 @@
 """``make latency``: milliseconds and memory of the deployed networks on this machine.
 
-Each way of asking is timed in a process of its own, so that one's memory and threads are not
-another's, and in several rounds in changing order, so that a slow moment of the machine does not
-fall on one way alone.
+Each way of asking is timed in a process of its own (`timing`), so that one's memory and threads are
+not another's, and in several rounds in changing order, so that a slow moment of the machine does
+not fall on one way alone.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from functools import partial
-from importlib import import_module
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +19,29 @@ import numpy as np
 import pandas as pd
 
 from busi_utils.deploy import tables
-from busi_utils.deploy.prediction import RELEASE, session
-from busi_utils.deploy.runtimes import runtime_of
+from busi_utils.deploy.prediction import RELEASE
+from busi_utils.deploy.timing import KERAS, LITERT, ONNX, RELEASED, Job
 from busi_utils.errors import StudyError
 from busi_utils.kept import keep_table
 from busi_utils.study.cells import processor
 from busi_utils.workspace import REPOSITORY, workspace_for
 
 MAIN = "mobilenetv2/tuned"
-KERAS = ("Keras predict", "Keras call", "tf.function")
-ONNX, LITERT, RELEASED = "ONNX Runtime", "LiteRT", "ONNX Runtime, released file"
 MANY = 32
-"""Images of the larger batch; timed in the first round only, too seldom for a percentile."""
+"""Images of the larger batch."""
 ROUNDS = 3
+TAIL = 100
+"""Calls from which a 95th percentile is given."""
+_CALLS, _FEW, _LEAST = 34, 12, 3  # a round: of `MAIN`, of other networks, of a larger batch
 _OTHERS = ("onnx_fp32.onnx", "onnx_int8.onnx", "litert_fp16.tflite")
-_SECONDS = 1.5  # a timing goes on for so long,
-_LEAST, _MOST = 35, 200  # but asks at least and at most so often: 100 calls in all rounds
-_LEAST_OF_MANY = 5
-_WARM_UP = 2
-_FRAME = (471, 562)  # height and width of a frame, as they are in BUSI
-
-Ask = Callable[[np.ndarray], Any]
-Job = dict[str, Any]
+_NAMES = ["model", "recipe", "runtime", "format", "batch", "threads"]
 
 
 def jobs() -> list[Job]:
-    """Return what each process times: a network, a way of asking a file, threads, a batch.
+    """Return what is timed, each the start of a row of `tables.FORMS` and a job of `timing`.
 
-    MobileNetV2 in every way; other networks in three formats, one image, one thread.
+    MobileNetV2 in every way, the released files about a whole frame; other networks in three
+    formats, one image, one thread.
 
     Raises
     ------
@@ -58,156 +50,85 @@ def jobs() -> list[Job]:
     """
     if not (tables.TIMED / MAIN).is_dir():
         raise StudyError(f"{tables.TIMED / MAIN} is missing: run 'make deployment' first.")
-    ways = [(way, "deployed.keras") for way in KERAS]
-    ways += [(_runtime(path), path.name) for path in sorted((tables.TIMED / MAIN).glob("*_*.*"))]
-    found = [
-        _job(MAIN, way, file, threads, batch)
-        for threads in sorted({1, os.cpu_count() or 1})
-        for way, file in ways
-        for batch in ((1,) if way == LITERT else (1, MANY))
-    ]
-    found += [_job(MAIN, RELEASED, str(path)) for path in sorted(RELEASE.glob("*.onnx"))]
+    main = [*_main_ways(), *((RELEASED, path, 1, 1) for path in sorted(RELEASE.glob("*.onnx")))]
+    found = [_job(MAIN, *way, _CALLS if way[-1] == 1 else _LEAST) for way in main]
     for path in sorted(tables.TIMED.glob("*/*/*")):
         network = path.parent.relative_to(tables.TIMED).as_posix()
         if network != MAIN and path.name in _OTHERS:
-            found.append(_job(network, _runtime(path), path.name))
+            found.append(_job(network, _runtime(path), path, 1, 1, _FEW))
     return found
 
 
-def _job(network: str, runtime: str, file: str, threads: int = 1, batch: int = 1) -> Job:
-    named = {"network": network, "runtime": runtime, "file": file}
-    return named | {"threads": threads, "batch": batch}
+def _main_ways() -> Iterator[tuple[str, Path, int, int]]:
+    """Yield the ways of asking `MAIN`: runtime, file, threads, batch."""
+    ways = [(way, tables.TIMED / MAIN / "deployed.keras") for way in KERAS]
+    ways += [(_runtime(path), path) for path in sorted((tables.TIMED / MAIN).glob("*_*.*"))]
+    for threads in sorted({1, os.cpu_count() or 1}):
+        for runtime, path in ways:
+            for batch in (1,) if runtime == LITERT else (1, MANY):  # its file is made for one
+                yield runtime, path, threads, batch
+
+
+def _job(network: str, runtime: str, path: Path, threads: int, batch: int, calls: int) -> Job:
+    named = zip(_NAMES, (*network.split("/"), runtime, path.stem, batch, threads), strict=True)
+    return {**dict(named), "file": str(path), "calls": calls}
 
 
 def _runtime(path: Path) -> str:
     return ONNX if path.suffix == ".onnx" else LITERT
 
 
-def timed(ask: Ask, grey: np.ndarray, least: int) -> list[float]:
-    """Return the milliseconds of each call, warm; ``least`` calls or more."""
-    for _ in range(_WARM_UP):
-        ask(grey)
-    milliseconds, end = [], time.perf_counter() + _SECONDS
-    while len(milliseconds) < least or (time.perf_counter() < end and len(milliseconds) < _MOST):
-        begin = time.perf_counter()
-        ask(grey)
-        milliseconds.append(1000 * (time.perf_counter() - begin))
-    return milliseconds
+def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return median and 95th percentile of all calls, and the least and greatest of the medians.
 
-
-def run_job(job: Job) -> dict[str, Any]:
-    """Time one job in this process: ``milliseconds`` of its calls, ``peak_mb`` of the first ones.
-
-    The peak is the memory that loading and answering take at most, less what the process had
-    before, its libraries loaded; None where the system does not tell.
+    Parameters
+    ----------
+    rounds : sequence of dict
+        What `timing.run_job` found in each round.
     """
-    path = tables.TIMED / job["network"] / job["file"]  # an absolute file stays as it is
-    load = _loader(job, path)
-    before = _memory("VmRSS", forget=True)
-    ask, shape = load()
-    grey = np.random.default_rng(0).integers(0, 256, (job["batch"], *shape))
-    grey = grey.astype(np.float32) if len(shape) == 3 else grey[0].astype(np.uint8)
-    spent = timed(ask, grey, _LEAST if job["batch"] == 1 else _LEAST_OF_MANY)
-    peak = _memory("VmHWM")
-    return {"milliseconds": spent, "peak_mb": None if peak is None else max(peak - before, 0.0)}
-
-
-def _memory(name: str, forget: bool = False) -> float | None:
-    """Megabytes of this process by the kernel's name; ``forget`` the peak so far."""
-    try:
-        if forget:
-            Path("/proc/self/clear_refs").write_text("5")
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
-
-
-def _loader(job: Job, path: Path) -> Callable[[], tuple[Ask, tuple[int, ...]]]:
-    """Import what a job needs; return what loads its file: a function of images, their shape."""
-    threads = job["threads"]
-    if job["runtime"] in KERAS:
-        import keras
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-        return lambda: _keras_way(job["runtime"], keras.models.load_model(path))
-    import_module("onnxruntime" if path.suffix == ".onnx" else "ai_edge_litert.interpreter")
-    if job["runtime"] == RELEASED:
-        return lambda: (partial(_whole, session(path.read_bytes(), threads)), _FRAME)
-    return lambda: _runtime_way(path, threads)
-
-
-def _whole(released: Any, grey: np.ndarray) -> Any:
-    return released.run(None, {"image": grey})
-
-
-def _runtime_way(path: Path, threads: int) -> tuple[Ask, tuple[int, ...]]:
-    ask = runtime_of(path.stem, path.read_bytes(), threads)
-    return ask, ask.shape
-
-
-def _keras_way(way: str, model: Any) -> tuple[Ask, tuple[int, ...]]:
-    import tensorflow as tf
-
-    shape = tuple(model.input.shape[1:])
-    graph = tf.function(partial(model, training=False))
-    ways = {
-        "Keras predict": partial(model.predict, verbose=0),
-        "Keras call": lambda grey: model(grey, training=False)["p"].numpy(),
-        "tf.function": lambda grey: graph(tf.constant(grey))["p"].numpy(),
-    }
-    return ways[way], shape
-
-
-def summary(rounds: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the median and 95th percentile of all calls, and the extreme medians of a round."""
     calls = np.concatenate([one["milliseconds"] for one in rounds])
     medians = [np.median(one["milliseconds"]) for one in rounds]
-    p95 = np.percentile(calls, 95) if len(calls) >= 100 else np.nan
     peaks = [one["peak_mb"] for one in rounds if one["peak_mb"] is not None]
     return {
-        "repeats": len(calls), "p50_ms": np.median(calls), "p95_ms": p95,
-        "p50_low_ms": min(medians), "p50_high_ms": max(medians),
+        "repeats": len(calls),
+        "p50_ms": float(np.median(calls)),
+        "p95_ms": float(np.percentile(calls, 95)) if len(calls) >= TAIL else np.nan,
+        "p50_low_ms": float(min(medians)),
+        "p50_high_ms": float(max(medians)),
         "peak_mb": max(peaks, default=np.nan),
-    }  # fmt: skip
+    }
 
 
 def measured() -> pd.DataFrame:
     """Run every job, one after another, in rounds; see `tables.FORMS` for the columns.
 
-    ``load`` is the number of processes that were at work on the machine before it began: times are
-    to be trusted where it is near 0.
+    A larger batch takes long and is timed in the first round alone. ``load`` is the number of
+    processes that were at work on the machine before it began: times are to be trusted where it is
+    near 0.
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     machine = f"{processor()}, {os.cpu_count()} cores"
     todo = jobs()
     found: list[list[dict[str, Any]]] = [[] for _ in todo]
     for number in range(ROUNDS):
-        for place in list(range(len(todo)))[:: -1 if number % 2 else 1]:
-            if number and todo[place]["batch"] > 1:
-                continue
+        places = [k for k, job in enumerate(todo) if number == 0 or job["batch"] == 1]
+        for place in reversed(places) if number % 2 else places:
             found[place].append(_in_a_process(todo[place]))
         print(f"round {number + 1} of {ROUNDS} done", flush=True)
-    lines = []
-    for job, rounds in zip(todo, found, strict=True):
-        model, recipe = job["network"].split("/")
-        named = {"model": model, "recipe": recipe, "format": Path(job["file"]).stem, **job}
-        lines.append(named | summary(rounds) | {"machine": machine, "load": round(load, 2)})
-    return pd.DataFrame(lines)[list(tables.FORMS["latency"].columns)]
+    lines = [job | summary(rounds) for job, rounds in zip(todo, found, strict=True)]
+    table = pd.DataFrame(lines).assign(machine=machine, load=round(load, 2))
+    return table[list(tables.FORMS["latency"].columns)]
 
 
 def _in_a_process(job: Job) -> dict[str, Any]:
-    command = [sys.executable, "-m", "busi_utils.deploy.latency", json.dumps(job)]
+    command = [sys.executable, "-m", "busi_utils.deploy.timing", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    name = ", ".join(f"{job[key]}" for key in _NAMES)
     if done.returncode:
-        raise StudyError(f"{job} could not be timed: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+        raise StudyError(f"{name} could not be timed: {said[-1]}")
     result = json.loads(done.stdout.splitlines()[-1])
-    told = f"{job['network']}, {job['runtime']} {Path(job['file']).stem}, batch {job['batch']}"
-    print(
-        f"{told}, {job['threads']} threads: {np.median(result['milliseconds']):.1f} ms", flush=True
-    )
+    print(f"{name}: {np.median(result['milliseconds']):.1f} ms", flush=True)
     return result
 
 
@@ -216,7 +137,3 @@ def keep_latency() -> Path:
     path = tables.folder(workspace_for("busi")) / "latency.csv"
     keep_table(path, measured(), float_format="%.5g")
     return path
-
-
-if __name__ == "__main__":  # a process of its own for one job
-    print(json.dumps(run_job(json.loads(sys.argv[1]))))
