@@ -76,8 +76,7 @@ def initial_weights_of(study: Study, models: Sequence[str]) -> pd.DataFrame:
     -------
     pd.DataFrame
         Columns ``model, title, init, sha256, origin, precision, licence, changed,
-        consequence``;
-        one line a network and file.
+        consequence``; one line a network and file.
     """
     known = known_weights()
     known = known[known["sha256"] != ""].drop(columns=["model", "file", "md5"])
