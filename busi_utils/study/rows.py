@@ -222,14 +222,9 @@ def difference(
     shared = b.intersection(a, sort=False)
     at_a, at_b = a.get_indexer(shared), b.get_indexer(shared)
     table = bootstrap_difference(
-        theirs.y[at_b],
-        ours.p[:, at_a],
-        theirs.p[:, at_b],
-        theirs.groups[at_b],
-        seed,
-        n_replicates,
-        [metric],
-    )
+        theirs.y[at_b], ours.p[:, at_a], theirs.p[:, at_b], theirs.groups[at_b],
+        seed, n_replicates, [metric],
+    )  # fmt: skip
     return {"n": len(shared)} | table.drop(columns="metric").iloc[0].to_dict()
 
 
