@@ -55,12 +55,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _answer(arguments: argparse.Namespace) -> int:
-    paths = list(dict.fromkeys(path for text in arguments.images for path in _named(text)))
+    paths, found = _asked(arguments.images)
     if arguments.explain and len(paths) != 1:
         raise StudyError(f"--explain draws one image, {len(paths)} were named: name one.")
     if arguments.explain and arguments.explain.suffix.lower() != ".png":
         raise StudyError(f"--explain writes a PNG, not {arguments.explain.name}: end it in .png.")
-    release, found = Release(), []
+    release = Release()
     quiet = len(paths) < _MANY or not sys.stderr.isatty()
     for path in tqdm(paths, unit="image", disable=quiet):
         try:
@@ -78,6 +78,26 @@ def _answer(arguments: argparse.Namespace) -> int:
     else:
         _print_table(found, release)
     return int(any("refused" in one for one in found))
+
+
+def _asked(texts: Sequence[str]) -> tuple[list[Path], list[dict[str, Any]]]:
+    """Return the files that the arguments name, and a refusal for each that names none."""
+    paths, refused = {}, []
+    for text in texts:
+        try:
+            paths |= dict.fromkeys(_named(text))
+        except StudyError as error:
+            refused.append({"file": text, "refused": str(error)})
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # a folder not to be read; no such home; a long name
+            reason = getattr(error, "strerror", "") or error
+            sentence = f"{text} cannot be looked up ({reason}): correct it or its permissions."
+            refused.append({"file": text, "refused": sentence})
+    if not paths:
+        raise StudyError(_shown(" ".join(one["refused"] for one in refused)))
+    return list(paths), refused
 
 
 def _named(text: str) -> list[Path]:
@@ -100,18 +120,23 @@ def _print_table(found: Sequence[dict[str, Any]], release: Release) -> None:
     classes = release.facts["classes"]
     answered = [one for one in found if "label" in one]
     if answered:
-        wide = max(len(Path(one["file"]).name) for one in answered)
+        names = [_shown(Path(one["file"]).name) for one in answered]
+        wide = max(map(len, names))
         heads = "".join(f"{name:>11}" for name in classes)
         print(f"{'image':{wide}}{heads}  most likely")
-        for one in answered:
+        for name, one in zip(names, answered, strict=True):
             numbers = "".join(f"{p:11.1%}" for p in one["probabilities"].values())
             refer = f" (below {release.facts['refer_below']:.0%}: I'd refer this)"
-            told = one["label"] + (refer if one["referred"] else "")
-            print(f"{Path(one['file']).name:{wide}}{numbers}  {told}")
+            print(f"{name:{wide}}{numbers}  {one['label']}{refer if one['referred'] else ''}")
     for one in found:
         if "refused" in one:
-            print(one["refused"], file=sys.stderr)
+            print(_shown(one["refused"]), file=sys.stderr)
     print(f"\n{_IS_NOT}", file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    """Return a text on one line: a name may hold a line break, or move the cursor."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _draw(target: Path, grey: np.ndarray, answer: Answer) -> None:
