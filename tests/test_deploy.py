@@ -5,6 +5,7 @@ import os
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from test_page import odd_files
@@ -118,3 +119,47 @@ def test_the_explanation_is_a_picture_twice_as_wide(frames, tmp_path, capsys):
     assert cv2.imread(str(target)).shape == (height, 2 * width, 3)
     assert told(capsys, frames, "--explain", target)[0] == 2
     assert told(capsys, frames / "2.png", "--explain", tmp_path / "out.jpg")[0] == 2
+
+
+def test_referral_counts_the_answers_of_all_seeds():
+    pytest.importorskip("tensorflow")
+    from busi_utils.deploy.release import referral
+
+    y = np.array([0, 2, 2, 2])
+    sure, unsure = [0.9, 0.05, 0.05], [0.4, 0.3, 0.3]
+    first, second = [sure, sure[::-1], sure, unsure], [sure, sure[::-1], unsure, unsure]
+    found = referral(y, np.array([first, second]), {"temperature": 1.0, "refer_below": 0.7})
+    assert found == {"referred": 3 / 8, "wrong": 1 / 5, "malignant": 3, "missed": 1, "n": 8}
+    cooler = {"temperature": 0.1, "refer_below": 0.7}  # what was unsure is answered, wrongly
+    assert referral(y, np.array([first, second]), cooler)["missed"] == 4
+
+
+def test_confidence_is_no_test_of_the_image_as_the_card_says(tmp_path):
+    noise = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, (471, 562)), (0, 0), 3)
+    grey = np.clip(60 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / "noise.png")
+    release = Release(threads=1)
+    told = release.verdict(release.ask(read_frame(tmp_path / "noise.png")))
+    assert told["label"] == "normal"
+    assert told["confidence"] > 0.9
+
+
+@pytest.mark.slow
+def test_the_card_tells_what_was_measured(tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    from busi_utils.deploy import release
+    from busi_utils.study.study import Study
+    from busi_utils.workspace import workspace_for
+
+    written = {}
+    monkeypatch.setattr(release, "write_text", lambda path, text: written.update({path.name: text}))
+    release.write_card(Study("busi", workspace_for("busi"), {}, ""))
+    card = written["README.md"]
+    answers = pd.read_csv(workspace_for("busi").results / "deployment" / "answers.csv")
+    mine = answers[answers["model"].eq("mobilenetv2") & answers["recipe"].eq("tuned")]
+    label = mine.set_index(["format", "image_id"])[[f"p_{name}" for name in CLASSES]].idxmax(axis=1)
+    by = label.unstack("format")
+    changed = (by["litert_int8_weights"] != by["reference"]).sum()
+    assert f"`mobilenetv2_int8_weights.tflite` changes {changed} labels" in card
+    assert f"sides of {RULES['min_side']} pixels and more" in card
+    assert 'without "I\'d refer this"' in card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import onnx
 
 from busi_utils import CLASSES
 from busi_utils.analysis.small_lesions import small_lesions
+from busi_utils.audit.images import RULES
 from busi_utils.deploy import formats, tables
 from busi_utils.deploy.graph import shortened
 from busi_utils.deploy.letterbox import from_any_image
@@ -22,7 +24,7 @@ from busi_utils.kept import read_json, read_kept
 from busi_utils.record.numbers import read_metrics
 from busi_utils.record.templates import environment
 from busi_utils.stats.calibration import apply_temperature, fit_temperature, risk_coverage
-from busi_utils.stats.metrics import encode
+from busi_utils.stats.metrics import MALIGNANT, encode
 from busi_utils.study.cells import grid
 from busi_utils.study.predictions import (
     PROBABILITIES,
@@ -53,8 +55,8 @@ _ROW = (RELEASED.dataset, RELEASED.cohort, RELEASED.model, RELEASED.recipe)
 def calibration(workspace: Workspace) -> dict[str, Any]:
     """Return temperature and referral threshold, from inner validation images of all folds.
 
-    The networks that answered them were trained like the released one, on fewer images; no test
-    image takes part.
+    The networks that answered them were trained like the released one, on fewer images; no answer
+    to a test image takes part.
 
     Returns
     -------
@@ -76,6 +78,37 @@ def calibration(workspace: Workspace) -> dict[str, Any]:
         "error_answered": round(float(answered["risk"]), 4),
         "error_all": round(float(curve["risk"].iloc[-1]), 4),
         "validation_answers": len(y),
+    }
+
+
+def referral(y: np.ndarray, p: np.ndarray, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what temperature and threshold of a release mean for images that did not set them.
+
+    Parameters
+    ----------
+    y : np.ndarray
+        (n,) labels.
+    p : np.ndarray
+        (seeds, n, 3) probabilities; the answers of all seeds are counted together.
+    facts : mapping
+        ``temperature, refer_below``.
+
+    Returns
+    -------
+    dict
+        ``referred`` (share of the answers), ``wrong`` (share of the rest), ``malignant`` (answers
+        about malignant images among the rest), ``missed`` (of these, those that say another class),
+        ``n``.
+    """
+    tempered = np.stack([apply_temperature(one, facts["temperature"]) for one in p])
+    answered = tempered.max(axis=-1) >= facts["refer_below"]
+    wrong, malignant = tempered.argmax(axis=-1) != y, answered & (y == MALIGNANT)
+    return {
+        "referred": float(1 - answered.mean()),
+        "wrong": float(wrong[answered].mean()),
+        "malignant": int(malignant.sum()),
+        "missed": int((malignant & wrong).sum()),
+        "n": int(answered.size),
     }
 
 
@@ -141,6 +174,7 @@ def write_card(study: Study) -> None:
     facts = read_json(RELEASE / "release.json", "restore it from the repository.")
     found = out_of_fold(study.workspace, *_ROW)
     small = small_lesions(found, study.manifest, RELEASED.seed, n_replicates=1)
-    values = read_metrics(study.workspace) | {"release": facts, "small": small}
+    values = read_metrics(study.workspace) | {"release": facts, "small": small, "rules": RULES}
+    values["referral"] = referral(found.y, found.p, facts)
     text = environment().from_string(_CARD.read_text(encoding="utf-8")).render(values)
     write_text(RELEASE / "README.md", text.replace("\u00a0", " ").strip() + "\n")
