@@ -165,8 +165,8 @@ def answers(study: Study, cells: Sequence[Cell], kept: int) -> pd.DataFrame:
 def sizes_of(study: Study, cell: Cell, kept: int) -> pd.DataFrame:
     """Return the bytes of a network in every format, and keep the files for `latency`.
 
-    Weights that were not kept are replaced by untrained ones: sizes and times do not depend on
-    what they are.
+    Weights that were not kept are replaced by untrained ones: times do not depend on what they are,
+    nor do sizes, except that offsets which are still alike are stored once.
 
     Returns
     -------
