@@ -118,7 +118,7 @@ class Parts:
         lines.insert(0, "claim_id", [self._link(name) or name for name in frame["claim_id"]])
         columns = {"No.": "claim_id", "Claim": "claim", "Number": "evidence", "Verdict": "verdict"}
         text = f"{caption}{self.mark}{self._source('', 'verdicts')}"
-        return self._placed("claims", lines, text, columns, raw=True, shares=(7, 31, 48, 14))
+        return self._placed("claims", lines, text, columns, raw=True, shares=(6, 27, 54, 13))
 
     def rows(
         self, name: str, *, caption: str, columns: Mapping[str, str], lines: list[list[str]]
