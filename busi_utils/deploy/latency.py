@@ -81,6 +81,8 @@ def _runtime(path: Path) -> str:
 def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return median and 95th percentile of all calls, and the least and greatest of the medians.
 
+    What cannot be told, a percentile of few calls or the spread of one round, is NaN.
+
     Parameters
     ----------
     rounds : sequence of dict
@@ -88,13 +90,14 @@ def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, float]:
     """
     calls = np.concatenate([one["milliseconds"] for one in rounds])
     medians = [np.median(one["milliseconds"]) for one in rounds]
+    low, high = (min(medians), max(medians)) if len(rounds) > 1 else (np.nan, np.nan)
     peaks = [one["peak_mb"] for one in rounds if one["peak_mb"] is not None]
     return {
         "repeats": len(calls),
         "p50_ms": float(np.median(calls)),
         "p95_ms": float(np.percentile(calls, 95)) if len(calls) >= TAIL else np.nan,
-        "p50_low_ms": float(min(medians)),
-        "p50_high_ms": float(max(medians)),
+        "p50_low_ms": float(low),
+        "p50_high_ms": float(high),
         "peak_mb": max(peaks, default=np.nan),
     }
 
