@@ -101,7 +101,8 @@ def test_the_peak_is_that_of_the_job_alone(monkeypatch):
         pytest.skip("this system does not forget a peak")
     assert len(job(80)["milliseconds"]) == 2
     assert job(80)["peak_mb"] == pytest.approx(80, abs=15)
-    assert job(20)["peak_mb"] == pytest.approx(20, abs=15)  # not that of the job before
+    # Not that of the job before; below 32 MB the allocator may answer from what it kept of it.
+    assert job(40)["peak_mb"] == pytest.approx(40, abs=15)
     monkeypatch.setattr(timing, "_resident", lambda: None)
     assert job(20)["peak_mb"] is None
 

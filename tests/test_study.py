@@ -159,6 +159,7 @@ def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):
     workspace = Workspace(tmp_path)
     study = Study("phantom", workspace)
     monkeypatch.setattr(Study, "missing", lambda self, cells: list(cells))
+    monkeypatch.setattr(Study, "require_images", lambda self, cell: None)
     with locked(workspace, "study"), pytest.raises(StudyError, match="Another run"):
         run_missing(study, [CELL], say=lambda line: None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from joblib import parallel_config
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedGroupKFold
@@ -136,10 +135,9 @@ def logistic_on_features(
         max_iter=2000,
         l1_ratios=(0,),
         use_legacy_attributes=False,
-        n_jobs=-1,
     )
-    # The inner folds in threads: processes of joblib's own would outlive a worker process by their
-    # five idle minutes, and hold it up. Linear algebra in one thread each: the problems are small.
-    with parallel_config("threading"), threadpool_limits(1):
+    # Folds in processes of joblib's own would outlive a worker process by their five idle minutes
+    # and hold it up; the problems are so small that one thread is as fast.
+    with threadpool_limits(1):
         model.fit(train, y_train)
     return _in_class_order(model.predict_proba(test), model.classes_), float(model.C_)
