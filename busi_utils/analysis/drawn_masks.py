@@ -12,7 +12,7 @@ import pandas as pd
 
 from busi_utils.analysis.external import ADAPTED, EXTERNAL, ExternalData, adapt
 from busi_utils.analysis.masks import MARGINS, RULES, VERSION, Rule, cut_out, measures
-from busi_utils.audit.external_sets import read_external, read_external_mask, same_proportions
+from busi_utils.audit.external_sets import placed_mask, read_external
 from busi_utils.audit.images import letterbox, read_grey
 from busi_utils.audit.pixels import load_masks
 from busi_utils.forms import MASKS, SECOND_LOOKS
@@ -92,10 +92,9 @@ def _drawn_away(
 
 def _outline(path: str, mask: str, size: int) -> np.ndarray:
     """Return the expert's outline, empty where there is none or nobody knows where it belongs."""
-    shape = read_grey(path).shape
-    if not mask or not same_proportions(read_grey(mask).shape, shape):
+    lesion = placed_mask(mask, read_grey(path).shape) if mask else None
+    if lesion is None:
         return np.zeros((size, size), bool)
-    lesion = read_external_mask(mask, shape)
     return letterbox(lesion.astype(np.uint8) * 255, size) >= 128
 
 

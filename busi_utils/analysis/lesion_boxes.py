@@ -7,7 +7,7 @@ import pandas as pd
 
 from busi_utils.analysis.external import ExternalData
 from busi_utils.analysis.subgroups import largest_lesion, shapes_of
-from busi_utils.audit.external_sets import read_external, read_external_mask, same_proportions
+from busi_utils.audit.external_sets import placed_mask, read_external
 from busi_utils.audit.images import read_grey
 from busi_utils.errors import StudyError
 from busi_utils.forms import LESIONS_AWAY
@@ -67,9 +67,9 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
 def _measured(name: str, image: str, file: str) -> tuple[str, float, float, float]:
     """Return ``image_id, share, elongation, solidity`` of one lesion."""
     shape = read_grey(image).shape
-    if not same_proportions(read_grey(file).shape, shape):
+    mask = placed_mask(file, shape)
+    if mask is None:
         return name, np.nan, np.nan, np.nan
-    mask = read_external_mask(file, shape)
     if not mask.any():
         raise StudyError(f"The mask {file} of a lesion is black: restore it from the data set.")
     width, height, _, solidity = largest_lesion(mask)

@@ -147,6 +147,12 @@ def read_external_mask(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
     ).astype(bool)
 
 
+def placed_mask(path: str | Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """Return `read_external_mask`, or None where nobody knows where the mask belongs."""
+    placed = same_proportions(read_grey(path).shape, shape)
+    return read_external_mask(path, shape) if placed else None
+
+
 def same_proportions(size: tuple[int, int], shape: tuple[int, int]) -> bool:
     """Whether two sizes differ in scale only, to half a pixel of the smaller one."""
     small, large = sorted((size, shape))

@@ -67,8 +67,8 @@ class Trainer:
         self.network, self.bank, self.recipe, self.seed = network, bank, recipe, seed
         self.checkpoint, self.taught = checkpoint, taught
         decay = {"weight_decay": recipe.weight_decay} if recipe.weight_decay else {}
-        optimizer = keras.optimizers.AdamW if decay else keras.optimizers.Adam
-        self.optimizer = optimizer(recipe.learning_rate, **decay)
+        kind = keras.optimizers.AdamW if decay else keras.optimizers.Adam
+        self.optimizer = kind(recipe.learning_rate, **decay)
         self.optimizer.build(network.top.trainable_variables)
         self.progress = Progress()
         self.after_step: Callable[[], None] = lambda: None
