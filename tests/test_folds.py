@@ -17,6 +17,7 @@ from busi_utils.audit.folds import (
     save_folds,
     share_of_groups,
 )
+from busi_utils.audit.manifest import exclusions
 from busi_utils.errors import StudyError
 from busi_utils.workspace import Workspace
 
@@ -160,3 +161,33 @@ def test_a_share_keeps_whole_groups_of_every_class_and_grows(table, share, seed)
         groups = table.loc[table["label"] == label, ["image_id", "group"]]
         taken = groups.loc[groups["image_id"].isin(kept), "group"].nunique()
         assert taken == max(2, round(share * groups["group"].nunique()))
+
+
+def _rows(**columns):
+    same = {"cross_class": False, "annotated": False, "n_masks": 1, "width": 10, "height": 10}
+    return pd.DataFrame(same | columns)
+
+
+def test_one_image_stands_for_its_group():
+    table = _rows(
+        image_id=["a (1)", "a (2)", "a (3)", "b (1)", "b (2)", "c (1)", "c (2)"],
+        duplicate_group=["a"] * 3 + ["b"] * 2 + ["c"] * 2,
+        annotated=[True, False, False, True, True, False, False],
+        width=[90, 20, 30, 10, 11, 10, 10],
+    )
+    reasons = exclusions(table, pd.Series([""] * 7))
+    assert reasons.tolist() == [
+        "duplicate of a (3)", "duplicate of a (3)", "", "duplicate of b (2)", "", "",
+        "duplicate of c (1)",
+    ]  # fmt: skip
+
+
+def test_an_objection_excludes_the_whole_group():
+    table = _rows(image_id=["a", "b", "c", "d"], duplicate_group=["x", "x", "y", "z"])
+    reasons = exclusions(table, pd.Series(["", "axilla", "needle", "multiclass"]))
+    assert reasons.tolist() == [
+        "duplicate of axilla image b (Pawłowska 2023)",
+        "axilla (Pawłowska 2023)",
+        "needle (Pawłowska 2023)",
+        "",
+    ]

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from busi_lessons import LESSONS
+from busi_lessons.masters import MASTERS, STUDENT, read_master
 from busi_utils.errors import StudyError
 from busi_utils.workspace import REPOSITORY
 
@@ -66,3 +67,33 @@ def test_half_an_archive_is_never_taken_for_whole(tmp_path, monkeypatch):
     for _ in range(2):
         with pytest.raises(StudyError, match="run make site again"):
             build.fetch_mathjax(tmp_path / "npm", tmp_path / "target")
+
+
+def linked(text):
+    return re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", text)
+
+
+def test_links_lead_somewhere_and_every_word_of_the_glossary_is_linked():
+    pages = {path: path.read_text() for path in MASTERS.glob("*.md")}
+    for folder in (MASTERS, STUDENT):
+        for name in LESSONS.values():
+            cells = nbformat.read(folder / name, as_version=4).cells
+            pages[folder / name] = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    used = set()
+    words = {
+        w.lower().replace(" ", "-")
+        for w in re.findall("^### (.*)$", pages[MASTERS / "glossary.md"], re.M)
+    }
+    assert len(words) >= 40
+    for page, text in pages.items():
+        for file, anchor in linked(text):
+            assert (page.parent / file).exists(), (page.name, file)
+            if file.endswith("glossary.md") and anchor:
+                used.add(anchor)
+    assert used == words
+
+
+def test_a_lesson_fills_ninety_minutes():
+    for lesson in LESSONS:
+        text = read_master(lesson).cells[0].source
+        assert sum(map(int, re.findall(r"^\| (\d+) \|", text, re.M))) == 90, lesson

@@ -10,7 +10,7 @@ from busi_utils.audit import manifest as manifest_module
 from busi_utils.audit import published
 from busi_utils.audit.cohorts import build_cohorts, cohort_files
 from busi_utils.audit.images import pixel_sha256, read_grey
-from busi_utils.audit.manifest import COLUMNS, exclusions, read_duplicates, read_manifest
+from busi_utils.audit.manifest import COLUMNS, read_duplicates, read_manifest
 from busi_utils.audit.preparation import prepare_data
 from busi_utils.errors import StudyError
 from busi_utils.workspace import Workspace
@@ -123,36 +123,6 @@ def test_a_twin_in_another_class_excludes_the_group(busi, tmp_path):
     assert (table["cross_class"] == crossing).all()
     assert ((table["excluded_because"] == "cross-class duplicates") == crossing).all()
     assert not prepared.folds["grouped"]["image_id"].isin(table.loc[crossing, "image_id"]).any()
-
-
-def _rows(**columns):
-    same = {"cross_class": False, "annotated": False, "n_masks": 1, "width": 10, "height": 10}
-    return pd.DataFrame(same | columns)
-
-
-def test_one_image_stands_for_its_group():
-    table = _rows(
-        image_id=["a (1)", "a (2)", "a (3)", "b (1)", "b (2)", "c (1)", "c (2)"],
-        duplicate_group=["a"] * 3 + ["b"] * 2 + ["c"] * 2,
-        annotated=[True, False, False, True, True, False, False],
-        width=[90, 20, 30, 10, 11, 10, 10],
-    )
-    reasons = exclusions(table, pd.Series([""] * 7))
-    assert reasons.tolist() == [
-        "duplicate of a (3)", "duplicate of a (3)", "", "duplicate of b (2)", "", "",
-        "duplicate of c (1)",
-    ]  # fmt: skip
-
-
-def test_an_objection_excludes_the_whole_group():
-    table = _rows(image_id=["a", "b", "c", "d"], duplicate_group=["x", "x", "y", "z"])
-    reasons = exclusions(table, pd.Series(["", "axilla", "needle", "multiclass"]))
-    assert reasons.tolist() == [
-        "duplicate of axilla image b (Pawłowska 2023)",
-        "axilla (Pawłowska 2023)",
-        "needle (Pawłowska 2023)",
-        "",
-    ]
 
 
 def test_cohorts_follow_their_definitions(said_once):
