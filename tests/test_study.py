@@ -1,6 +1,7 @@
 """Cells: skipped when done, resumed when killed, refused when something is missing."""
 
 import json
+import platform
 import signal
 import subprocess
 import sys
@@ -151,6 +152,23 @@ def test_a_killed_run_goes_on_and_predicts_the_same(tmp_path, short_study):
 def test_a_training_process_starts_with_tensorflow():
     """Else every job would import it, seconds each, instead of the server they are forked from."""
     assert run_alone(eval, "'tensorflow' in __import__('sys').modules")
+
+
+def _faults_of_a_second_block():
+    """Return how many pages the system had to give for 64 MB that were held and freed before."""
+    from resource import RUSAGE_SELF, getrusage
+
+    counted = []
+    for _ in range(2):
+        before = getrusage(RUSAGE_SELF).ru_minflt
+        b"x" * (64 << 20)
+        counted.append(getrusage(RUSAGE_SELF).ru_minflt - before)
+    return counted[1]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told what to keep")
+def test_a_training_process_keeps_freed_memory_for_the_next_step():
+    assert run_alone(_faults_of_a_second_block) < 100  # else 16,384 pages anew
 
 
 def test_two_runs_in_one_workspace_are_refused(tmp_path, monkeypatch):
