@@ -5,6 +5,7 @@ The code of students runs with the rights of whoever grades: use a machine made 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from papermill.parameterize import parameterize_notebook
 
 from busi_lessons.exercises import MIME
 from busi_utils.errors import StudyError
-from busi_utils.workspace import NOTEBOOKS
+from busi_utils.workspace import NOTEBOOKS, require_room, temporary_folder
 
 CELL_SECONDS = 120
 
@@ -38,7 +39,7 @@ def grade(folder: Path, student: int) -> pd.DataFrame:
     Raises
     ------
     StudyError
-        If there is no notebook.
+        If there is no notebook, or no room on the disk for a kernel.
     """
     paths = sorted(p for p in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
     if not paths:
@@ -53,19 +54,22 @@ def grade(folder: Path, student: int) -> pd.DataFrame:
 
 def _states(path: Path, student: int) -> dict[str, str]:
     """Return the last state of each exercise that a notebook checks."""
-    try:
-        notebook = parameterize_notebook(load_notebook_node(str(path)), {"student": student})
-        where = {"metadata": {"path": str(NOTEBOOKS)}}
-        NotebookClient(
-            notebook,
-            timeout=CELL_SECONDS,
-            interrupt_on_timeout=True,
-            allow_errors=True,
-            kernel_name="python3",
-            resources=where,
-        ).execute()
-    except Exception as error:  # one damaged notebook must not stop the others
-        return {"": f"could not be run ({type(error).__name__})"}
+    with temporary_folder() as place:
+        require_room(place, 0)  # without it no kernel starts, which is not the student's fault
+        try:
+            notebook = parameterize_notebook(load_notebook_node(str(path)), {"student": student})
+            where = {"metadata": {"path": str(NOTEBOOKS)}}
+            NotebookClient(
+                notebook,
+                timeout=CELL_SECONDS,
+                interrupt_on_timeout=True,
+                allow_errors=True,
+                kernel_name="python3",
+                resources=where,
+            ).execute(env=os.environ | {"IPYTHONDIR": str(place)})
+        except Exception as error:  # one damaged notebook must not stop the others
+            require_room(place, 0)
+            return {"": f"could not be run ({type(error).__name__})"}
     outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
     found = (output.get("data", {}).get(MIME) for output in outputs)
     return {one["exercise"]: one["state"] for one in found if one}

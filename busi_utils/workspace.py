@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -156,7 +158,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         with refusals_told(path, "; the previous file is unchanged"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+            ending = "".join(path.suffixes[-2:])  # Keras wants both of .weights.h5
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=ending)
             os.close(handle)
             temporary = Path(name)
             temporary.chmod(0o644)  # mkstemp makes private files; results are meant to be read
@@ -196,6 +199,19 @@ def temporary_folder() -> Iterator[Path]:
     place = Path(tempfile.gettempdir())
     with refusals_told(place), tempfile.TemporaryDirectory(dir=place) as folder:
         yield Path(folder)
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Ask for so many bytes, and a little more, before a library writes that cannot bear a full
+    disk: HDF5 ends the process, ONNX reads back what was cut short.
+
+    Raises
+    ------
+    OSError
+        As a full disk does.
+    """
+    if shutil.disk_usage(folder).free < size + 2**20:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def write_text(path: str | Path, text: str) -> None:

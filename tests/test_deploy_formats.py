@@ -1,11 +1,14 @@
 """Exported files: the graph that is deployed, its formats, and what is measured of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from busi_utils.audit.images import letterbox
 from busi_utils.deploy.prediction import session
+from busi_utils.errors import StudyError
 
 RNG = np.random.default_rng(11)
 
@@ -66,6 +69,19 @@ def test_8_bits_spare_the_first_convolutions_and_short_names_change_nothing():
         np.testing.assert_array_equal(session(file).run(["p"], {"grey": grey})[0], q)
         sizes.append(len(file))
     assert sizes[0] < sizes[1]  # a convolution in single precision is larger
+
+
+@pytest.mark.slow
+def test_a_disk_too_full_for_what_does_not_tell_so_is_a_sentence(monkeypatch):
+    from busi_utils.deploy.formats import _saved
+    from busi_utils.deploy.graph import as_int8, deployed, to_onnx
+
+    full = small_network()
+    core = to_onnx(deployed(full, (1 / 127.5, -1.0), 1.0))
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=2**20))
+    for write in (lambda: as_int8(core, np.zeros((1, 32, 32, 1)), 0), lambda: _saved(full, ".h5")):
+        with pytest.raises(StudyError, match="No space left on device"):
+            write()
 
 
 @pytest.mark.slow

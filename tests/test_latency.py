@@ -50,6 +50,12 @@ def test_without_files_nothing_is_timed(tmp_path, monkeypatch):
         latency.jobs()
 
 
+def test_files_half_written_when_the_disk_was_full_are_not_timed(timed):
+    (tables.TIMED / "mobilenetv2_05" / "scratch-distilled" / tables.LAST).unlink()
+    with pytest.raises(StudyError, match=r"scratch-distilled is missing or not whole: run 'make"):
+        latency.jobs()
+
+
 def test_ways_take_turns_and_the_order_changes(timed, tmp_path, monkeypatch):
     asked = []
 

@@ -230,3 +230,15 @@ def test_grading_runs_what_was_handed_in_with_another_number(tmp_path):
     assert ("ada/L1.ipynb", "find_twins") not in states
     assert states["bob.ipynb", ""].startswith("could not be run")
     assert main(["grade", str(tmp_path / "ada" / "none")]) == 2
+
+
+@pytest.mark.parametrize("free", [[0], [2**30, 0]])
+def test_a_full_disk_is_not_graded(tmp_path, monkeypatch, capsys, free):
+    client = Mock(**{"return_value.execute.side_effect": RuntimeError("Kernel died")})
+    usage = [Mock(free=size) for size in free]
+    monkeypatch.setattr("busi_lessons.grading.NotebookClient", client)
+    monkeypatch.setattr("shutil.disk_usage", Mock(side_effect=usage))
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "ada.ipynb")
+    assert main(["grade", str(tmp_path)]) == 2
+    assert "could not be written (No space left on device)" in capsys.readouterr().err
+    assert not (tmp_path / "grades.csv").exists()

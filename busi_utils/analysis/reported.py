@@ -21,7 +21,7 @@ from busi_utils.study.execution import run_alone
 from busi_utils.study.predictions import RETRAIN, OutOfFold
 from busi_utils.study.rows import Row
 from busi_utils.study.study import Study
-from busi_utils.workspace import temporary_folder
+from busi_utils.workspace import require_room, temporary_folder
 
 REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
 REPORTED_MEGABYTES = 3.4
@@ -127,6 +127,7 @@ def _train_and_weigh(study: Study, cell: Cell) -> pd.DataFrame:
     with temporary_folder() as folder:
         for suffix in ("keras", "h5"):
             path = folder / f"model.{suffix}"
+            require_room(folder, 8 * network.count_params())
             network.save(path)
             again = keras.models.load_model(path, compile=False, safe_mode=True)
             if not np.allclose(again(x, training=False), expected, atol=1e-6):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from busi_utils.deploy import graph
 from busi_utils.deploy.runtimes import runtime_of
-from busi_utils.deploy.tables import TIMED
+from busi_utils.deploy.tables import LAST, TIMED
 from busi_utils.models import RAW, SIGNED, UNIT
 from busi_utils.study.cell_training import is_kept, trained_networks
 from busi_utils.study.cells import Cell, prediction_table
@@ -18,7 +18,7 @@ from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
 from busi_utils.training.heads import Network
 from busi_utils.training.inference import prepared
-from busi_utils.workspace import temporary_folder
+from busi_utils.workspace import atomic_path, require_room, temporary_folder
 
 SUFFIXES = {"h5": ".h5", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
 LITERT = ("litert_fp32", "litert_fp16", "litert_int8_weights", "litert_int8")
@@ -79,6 +79,7 @@ def export(
 def _saved(model: keras.Model, suffix: str) -> bytes:
     with temporary_folder() as place:
         path = place / f"network{suffix}"
+        require_room(place, 8 * model.count_params())
         model.save(path)
         return path.read_bytes()
 
@@ -179,10 +180,11 @@ def sizes_of(study: Study, cell: Cell, kept: int) -> pd.DataFrame:
     deployed_model = deployed(network, setup.input_range)
     files = export(network, deployed_model, examples, kept)
     folder = TIMED / cell.model / cell.recipe
-    folder.mkdir(parents=True, exist_ok=True)
-    deployed_model.save(folder / "deployed.keras")
     for kind, file in files.items():
-        (folder / f"{kind}{SUFFIXES[kind.partition('_')[0]]}").write_bytes(file)
+        with atomic_path(folder / f"{kind}{SUFFIXES[kind.partition('_')[0]]}") as temporary:
+            temporary.write_bytes(file)
+    with atomic_path(folder / LAST) as temporary:
+        deployed_model.save(temporary)
     told = {"model": cell.model, "recipe": cell.recipe}
     told["parameters"] = network.full.count_params()
     told["weights"] = "trained" if trained else "untrained"

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from busi_utils.deploy.letterbox import OPSET
 from busi_utils.stats.calibration import SMALLEST
-from busi_utils.workspace import temporary_folder
+from busi_utils.workspace import require_room, temporary_folder
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
 _SMALL = 1024  # weights of a layer
@@ -160,6 +160,7 @@ def as_int8(core: onnx.ModelProto, examples: np.ndarray, convolutions_kept: int)
 
     with temporary_folder() as place:
         source, target = place / "fp32.onnx", place / "int8.onnx"
+        require_room(place, 4 * core.ByteSize())
         onnx.save(core, source)
         q.quantize_static(
             source,

@@ -46,10 +46,11 @@ def jobs() -> list[Job]:
     Raises
     ------
     StudyError
-        If the files are not there.
+        If the files are not there, or a network's are not whole.
     """
-    if not (tables.TIMED / MAIN).is_dir():
-        raise StudyError(f"{tables.TIMED / MAIN} is missing: run 'make deployment' first.")
+    for folder in (tables.TIMED / MAIN, *sorted(tables.TIMED.glob("*/*"))):
+        if not (folder / tables.LAST).is_file():
+            raise StudyError(f"{folder} is missing or not whole: run 'make deployment' first.")
     main = [*_main_ways(), *((RELEASED, path, 1, 1) for path in sorted(RELEASE.glob("*.onnx")))]
     found = [_job(MAIN, *way, _CALLS if way[-1] == 1 else _LEAST) for way in main]
     for path in sorted(tables.TIMED.glob("*/*/*")):
@@ -61,7 +62,7 @@ def jobs() -> list[Job]:
 
 def _main_ways() -> Iterator[tuple[str, Path, int, int]]:
     """Yield the ways of asking `MAIN`: runtime, file, threads, batch."""
-    ways = [(way, tables.TIMED / MAIN / "deployed.keras") for way in KERAS]
+    ways = [(way, tables.TIMED / MAIN / tables.LAST) for way in KERAS]
     ways += [(_runtime(path), path) for path in sorted((tables.TIMED / MAIN).glob("*_*.*"))]
     for threads in sorted({1, os.cpu_count() or 1}):
         for runtime, path in ways:

@@ -55,7 +55,7 @@ def measure(study: Study, rows: Sequence[Row], *, to_time: bool = False) -> None
 
     _complete(study, "sizes", rows, weigh, again)
     for row in rows if to_time else ():
-        if not tables.TIMED.joinpath(*row, "onnx_fp32.onnx").is_file():
+        if not tables.TIMED.joinpath(*row, tables.LAST).is_file():
             weigh(row)
 
 

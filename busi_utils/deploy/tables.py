@@ -12,6 +12,8 @@ from busi_utils.workspace import CACHE, Workspace
 
 TIMED = CACHE / "deployed"
 """Holds the files that are timed: a folder a model, in it one a recipe."""
+LAST = "deployed.keras"
+"""Written last into such a folder: where it is, the others are."""
 
 _COUNT, _SIZE = Column("whole", low=0), Column("whole", low=1)
 _TIME, _UNTOLD = Column("number", low=0), Column("number", low=0, empty=True)

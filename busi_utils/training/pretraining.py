@@ -13,7 +13,7 @@ from busi_utils import CLASSES
 from busi_utils.audit.images import letterbox
 from busi_utils.models import Backbone, build_backbone, to_input
 from busi_utils.training.weights import InitialWeights, file_sha256
-from busi_utils.workspace import CACHE, atomic_path
+from busi_utils.workspace import CACHE, atomic_path, require_room
 
 SHIPPED = Path(__file__).parents[1] / "data" / "phantom_weights"
 _SEED = 20_000  # apart from the seeds of the data sets, so that no phantom is seen twice
@@ -47,10 +47,9 @@ def phantom_weights(entry: Backbone) -> InitialWeights:
 def pretrain(entry: Backbone, path: Path) -> None:
     """Learn weights from fresh phantoms and write them to ``path``, ending in ``.weights.h5``."""
     with atomic_path(path) as temporary:
-        # Keras wants the ending .weights.h5, which a temporary name has not.
-        whole = temporary.with_name(f"{temporary.stem.removesuffix('.weights')}.tmp.weights.h5")
-        _pretrain(entry).save_weights(whole)
-        whole.replace(temporary)
+        backbone = _pretrain(entry)
+        require_room(path.parent, 8 * backbone.count_params())
+        backbone.save_weights(temporary)
 
 
 def _pretrain(entry: Backbone) -> keras.Model:
