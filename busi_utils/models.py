@@ -51,7 +51,7 @@ class Backbone:
     keras_file : str
         Name of the file that Keras downloads and keeps in its own cache; empty if it has none.
     licence : str
-        Licence of the ImageNet weights.
+        Licence of the ImageNet weights that the study used, as `data/initial_weights.csv` has it.
     options : Mapping
         Further arguments of the builder.
     """
@@ -64,7 +64,7 @@ class Backbone:
     last_at_14: str
     weights_file: str
     keras_file: str
-    licence: str = "Apache-2.0"
+    licence: str = "not stated"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,6 +80,7 @@ _BACKBONES = (
         last_at_14="block_13_expand",
         weights_file="mobilenetv2_1.0_224_notop.weights.h5",
         keras_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        licence="Apache-2.0",
     ),
     Backbone(
         name="xception",
@@ -120,6 +121,7 @@ _BACKBONES = (
         last_at_14="conv_pad_12",
         weights_file="mobilenetv1_1.0_224_notop.weights.h5",
         keras_file="mobilenet_1_0_224_tf_no_top.h5",
+        licence="not stated (from a package under MIT)",
     ),
     Backbone(
         name="mobilenetv3_small",
