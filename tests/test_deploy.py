@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from busi_phantom.render import render_phantoms
 from busi_utils import CLASSES
 from busi_utils.audit.images import letterbox
 from busi_utils.deploy.command import main
-from busi_utils.deploy.prediction import NETWORK, RELEASE, RULES, Release, read_frame
+from busi_utils.deploy.prediction import NETWORK, RELEASE, RULES, Answer, Release, read_frame
 from busi_utils.errors import StudyError
 
 
@@ -87,9 +88,10 @@ def test_odd_files_get_a_sentence_and_the_others_their_answer(frames, tmp_path, 
 
 
 def test_an_argument_that_names_nothing_is_refused_and_the_others_answered(
-    frames, tmp_path, capsys
+    frames, tmp_path, capsys, monkeypatch
 ):
-    nothing = [tmp_path, tmp_path / "*.gif", "~no such user/x.png", tmp_path / ("a" * 300)]
+    monkeypatch.chdir(frames)  # not what an argument without a letter means
+    nothing = ["", tmp_path, tmp_path / "*.gif", "~no such user/x.png", tmp_path / ("a" * 300)]
     code, found, _ = told(capsys, *nothing, frames / "1.png", "--json")
     assert code == 1
     refused = {one["file"]: one["refused"] for one in found["images"] if "refused" in one}
@@ -121,6 +123,25 @@ def test_the_explanation_is_a_picture_twice_as_wide(frames, tmp_path, capsys):
     assert told(capsys, frames / "2.png", "--explain", tmp_path / "out.jpg")[0] == 2
 
 
+def test_the_explanation_never_overwrites_the_image(frames, tmp_path, capsys):
+    image, alias = tmp_path / "own.png", tmp_path / "alias.png"
+    shutil.copy(frames / "2.png", image)
+    alias.symlink_to(image)
+    for target in (image, tmp_path / "." / "own.png", alias):
+        code, _, err = told(capsys, image, "--explain", target)
+        assert code == 2
+        assert "name another file" in err
+    assert image.read_bytes() == (frames / "2.png").read_bytes()
+
+
+def test_the_lesions_share_is_one_of_the_frame_not_of_the_square_around_it():
+    seen = np.zeros((224, 224), np.float32)
+    seen[56:168, 100:110] = 1  # a frame of half the height fills these rows
+    seen[:56] = 1  # beyond it the mask counts for nothing
+    told = Release(threads=1).verdict(Answer(np.array([0.2, 0.7, 0.1]), seen), (100, 200))
+    assert told["lesion_share"] == pytest.approx(10 / 224, abs=1e-6)
+
+
 def test_referral_counts_the_answers_of_all_seeds():
     pytest.importorskip("tensorflow")
     from busi_utils.deploy.release import referral
@@ -139,7 +160,7 @@ def test_confidence_is_no_test_of_the_image_as_the_card_says(tmp_path):
     grey = np.clip(60 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / "noise.png")
     release = Release(threads=1)
-    told = release.verdict(release.ask(read_frame(tmp_path / "noise.png")))
+    told = release.verdict(release.ask(grey), grey.shape)
     assert told["label"] == "normal"
     assert told["confidence"] > 0.9
 

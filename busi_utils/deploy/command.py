@@ -7,6 +7,7 @@ import glob
 import json
 import sys
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def _answer(arguments: argparse.Namespace) -> int:
         raise StudyError(f"--explain draws one image, {len(paths)} were named: name one.")
     if arguments.explain and arguments.explain.suffix.lower() != ".png":
         raise StudyError(f"--explain writes a PNG, not {arguments.explain.name}: end it in .png.")
+    if arguments.explain and realpath(arguments.explain) == realpath(paths[0]):
+        raise StudyError(f"--explain would overwrite {paths[0]}, the image: name another file.")
     release = Release()
     quiet = len(paths) < _MANY or not sys.stderr.isatty()
     for path in tqdm(paths, unit="image", disable=quiet):
@@ -69,7 +72,7 @@ def _answer(arguments: argparse.Namespace) -> int:
         except StudyError as error:
             found.append({"file": str(path), "refused": str(error)})
             continue
-        found.append({"file": str(path), **release.verdict(answer)})
+        found.append({"file": str(path), **release.verdict(answer, grey.shape)})
         if arguments.explain:
             _draw(arguments.explain, grey, answer)
     if arguments.json:
@@ -102,6 +105,8 @@ def _asked(texts: Sequence[str]) -> tuple[list[Path], list[dict[str, Any]]]:
 
 def _named(text: str) -> list[Path]:
     """Return the files that an argument names: those of a folder, of a pattern, or itself."""
+    if not text:  # a variable without a value, else read as the folder that one is in
+        raise StudyError("An argument is empty: name an image.")
     path = Path(text).expanduser()
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())

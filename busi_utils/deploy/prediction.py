@@ -94,14 +94,17 @@ class Answer:
     probabilities: np.ndarray
     mask: np.ndarray
 
-    def over(self, shape: tuple[int, int]) -> np.ndarray:
-        """Return the mask over a frame of this (height, width), float32."""
+    def within(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the mask without what lies beside a frame of this (height, width)."""
         size = len(self.mask)
         scale = size / max(shape)
         height, width = (max(1, round(side * scale)) for side in shape)
         top, left = (size - height) // 2, (size - width) // 2
-        cut = self.mask[top : top + height, left : left + width]
-        return cv2.resize(cut, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+        return self.mask[top : top + height, left : left + width]
+
+    def over(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the mask over a frame of this (height, width), float32."""
+        return cv2.resize(self.within(shape), shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 class Release:
@@ -146,8 +149,10 @@ class Release:
             raise StudyError("The network gave no number for this image: report it with the file.")
         return Answer(*found)
 
-    def verdict(self, answer: Answer) -> dict[str, Any]:
-        """Return label, probabilities by class, confidence and whether the image is referred."""
+    def verdict(self, answer: Answer, shape: tuple[int, int]) -> dict[str, Any]:
+        """Return label, probabilities by class, confidence, whether the image is referred, and
+        which share of the frame, of this (height, width), is seen as lesion.
+        """
         p = answer.probabilities.astype(float)
         best = int(p.argmax())
         return {
@@ -155,7 +160,7 @@ class Release:
             "probabilities": dict(zip(self.facts["classes"], p.round(6).tolist(), strict=True)),
             "confidence": round(float(p[best]), 6),
             "referred": bool(p[best] < self.facts["refer_below"]),
-            "lesion_share": round(float((answer.mask > 0.5).mean()), 6),
+            "lesion_share": round(float((answer.within(shape) > 0.5).mean()), 6),
         }
 
 
