@@ -180,6 +180,21 @@ def test_contradicting_tables_are_refused(planted, tmp_path):
         read_layout(tmp_path)
 
 
+def test_a_table_that_writes_folders_tells_images_of_one_name_apart(planted, tmp_path):
+    for k, place in enumerate(("benign/0", "benign/1", "malignant/0", "malignant/1")):
+        _save(tmp_path / f"{place}.png", planted.images[k])
+        _save(tmp_path / (place.replace("/", "/msk/") + ".png"), _mask(planted, k))
+    rows = ["benign/msk/0.png,benign/0.png,P1", "benign\\msk\\1.png,benign\\1.png,nan"]
+    (tmp_path / "t.csv").write_text("\n".join(["mask,image,patient", *rows]) + "\n")
+    images = read_layout(tmp_path).images.set_index("image_id")
+    assert list(images["patient"]) == ["P1", "", "", ""]
+    assert list(images["label"]) == ["benign"] * 2 + ["malignant"] * 2
+    assert (images["masks"].map(len) == 1).all()
+    (tmp_path / "t.csv").write_text("image,label\n0.png,benign\n1.png,benign\n")
+    with pytest.raises(StudyError, match="'0', which lies in folders of several classes: write"):
+        read_layout(tmp_path)
+
+
 TURNS = {
     "mirrored": lambda image: image[:, ::-1],
     "upside down": lambda image: image[::-1],

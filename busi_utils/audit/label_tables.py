@@ -16,6 +16,16 @@ _NAMES = {  # in order of preference; letters alone are compared
     "patient": r"(patient|case|subject|person|pid)(id|no|nr|number|name)?|idpatient",
     "split": r"(split|subset|set|partition|usage)",
 }
+_UNTOLD = (
+    "nan",
+    "na",
+    "n/a",
+    "<na>",
+    "null",
+    "unknown",
+    "?",
+    "-",
+)  # what programs write for nothing
 _MATCHED = 0.5  # share of a column's values that must name images
 
 
@@ -37,18 +47,19 @@ def join_tables(images: pd.DataFrame, tables: Sequence[Path], root: Path, notes:
     Raises
     ------
     StudyError
-        If a table tells two things of one image.
+        If a table tells two things of one image, or a name in it is that of images in folders of
+        several classes.
     """
     for path in tables:
         if path.suffix.lower() in (".xlsx", ".xls"):
             notes.append(f"{path.name} is a spreadsheet and was not read: save it as CSV.")
             continue
         table = _read(path)
-        keys = None if table is None else _image_column(table, images["image_id"])
-        if keys is None:
+        found = None if table is None else _image_column(table, images["image_id"])
+        if found is None:
             notes.append(f"{path.name} names none of the images and was passed over.")
             continue
-        _fill(images, table, keys, path.relative_to(root), notes)
+        _fill(images, table, *found, path.relative_to(root), notes)
 
 
 def _read(path: Path) -> pd.DataFrame | None:
@@ -68,25 +79,45 @@ def _read(path: Path) -> pd.DataFrame | None:
     return None
 
 
-def _key(name: str) -> str:
-    """Return a file's name as tables write it: without folder, suffix and letter case."""
-    name = PurePosixPath(name.replace("\\", "/")).name.lower()
-    return re.sub(r"\.(png|jpe?g|bmp|tiff?)$", "", name)
+def _key(name: str, depth: int = 1) -> str:
+    """Return a file's name as tables write it, with ``depth - 1`` folders: no suffix, no case."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return re.sub(r"\.(png|jpe?g|bmp|tiff?)$", "", "/".join(parts[-depth:]).lower())
 
 
-def _image_column(table: pd.DataFrame, image_ids: pd.Series) -> pd.Series | None:
-    """Return the keys in the column that names most images, None if none does."""
-    stems = set(image_ids.map(_key))
-    columns = {name: table[name].map(_key) for name in table}
-    shares = {name: keys.isin(stems).mean() for name, keys in columns.items() if len(table)}
-    best = max(shares, key=shares.get, default=None)
-    return columns[best] if best is not None and shares[best] >= _MATCHED else None
+def _image_column(table: pd.DataFrame, image_ids: pd.Series) -> tuple[pd.Series, pd.Series] | None:
+    """Return the keys in the column that names most images, and those of the images, with as many
+    folders as the column writes and the images have; None if no column names them.
+    """
+
+    def shares(depth: int) -> dict[str, float]:
+        known = set(image_ids.map(lambda name: _key(name, depth)))
+        keys = {name: table[name].map(lambda text: _key(text, depth)) for name in table}
+        return {name: found.isin(known).mean() for name, found in keys.items() if len(table)}
+
+    by_name = shares(1)
+    best = max(by_name, key=lambda c: (by_name[c], "mask" not in c.lower()), default=None)
+    if best is None or by_name[best] < _MATCHED:
+        return None
+    written = int(table[best].str.count(r"[/\\]").min()) + 1
+    depth = next(d for d in range(written, 0, -1) if shares(d)[best] >= _MATCHED)
+    return tuple(part.map(lambda name: _key(name, depth)) for part in (table[best], image_ids))
 
 
 def _fill(
-    images: pd.DataFrame, table: pd.DataFrame, keys: pd.Series, name: Path, notes: list[str]
+    images: pd.DataFrame,
+    table: pd.DataFrame,
+    keys: pd.Series,
+    own: pd.Series,
+    name: Path,
+    notes: list[str],
 ) -> None:
-    own = images["image_id"].map(_key)
+    named = images["label"].where(own.isin(set(keys)) & (images["label"] != ""))
+    if ((classes := named.groupby(own).nunique()) > 1).any():
+        raise StudyError(
+            f"{name} names '{classes.idxmax()}', which lies in folders of several classes: write "
+            "the folder before each name."
+        )
     told = []
     for ours, pattern in _NAMES.items():
         fitting = [c for c in table if re.fullmatch(pattern, re.sub(r"[^a-z]", "", c.lower()))]
@@ -95,6 +126,7 @@ def _fill(
         if not fitting:
             continue
         column = table[fitting[0]]
+        column = column.where(~column.str.lower().isin(_UNTOLD), "")
         if (column.groupby(keys).nunique() > 1).any():
             twice = column.groupby(keys).nunique().idxmax()
             raise StudyError(

@@ -35,7 +35,7 @@ _SPLIT_WORDS = {
 }
 _PATIENT = re.compile(r"(?<![a-z])(?:patient|pat|case|subject|person|pid)[ _-]?\d+", re.I)
 _MASK_WORD = (
-    "masks?|gt|ground[ _-]?truths?|seg(?:mentation|mented|s)?(?:[ _-]?masks?)?|tumou?rs?|lesions?|"
+    "ma?sks?|gt|ground[ _-]?truths?|seg(?:mentation|mented|s)?(?:[ _-]?masks?)?|tumou?rs?|lesions?|"
     "rois?|annotations?|contours?|outlines?|other"
 )
 _MASK_FOLDER = re.compile(rf"(?:.*[ _-])?(?:{_MASK_WORD}|labels?|annots?)(?:[ _-].*)?", re.I)
