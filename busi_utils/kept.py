@@ -78,10 +78,10 @@ def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, 
     Raises
     ------
     StudyError
-        If the file is absent, is no JSON object, or lacks a name.
+        If the file is absent, is no JSON object, holds a NaN, or lacks a name.
     """
     try:
-        value = json.loads(read_bytes(path, advice))
+        value = json.loads(read_bytes(path, advice), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:  # also what is not UTF-8
         line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise StudyError(f"{path}{line}: is no valid JSON; {advice}") from error
@@ -90,6 +90,10 @@ def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, 
     if lacking := [key for key in keys if key not in value]:
         raise StudyError(f"{path} lacks {', '.join(lacking)}: {advice}")
     return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")  # nor does `write_json` write it
 
 
 def keep_table(path: Path, table: pd.DataFrame, float_format: str | None = None) -> None:

@@ -136,7 +136,7 @@ def test_damaged_json_of_the_report_is_named(tmp_path):
         (place.figures / "manifest.json").write_text(text)
         with pytest.raises(StudyError, match=r"manifest\.json"):
             read_figures(place)
-    for text in ("", '{"run": 1}', "[]"):
+    for text in ("", '{"run": 1}', "[]", '{"run": {"accuracy": NaN}}'):
         place.metrics.write_text(text)
         with pytest.raises(StudyError, match=r"metrics\.json"):
             read_metrics(place)
