@@ -8,6 +8,8 @@ from typing import Any
 
 NATURAL_WIDTH = 84
 """Characters that a line of a table may have before its cells are wrapped."""
+_NUMBER, _TEXT = 24, 14
+"""Characters of a number that is not broken, and of a line of text that has more."""
 PANDOC_COLUMNS = 200
 """Passed to pandoc: a table whose rule is longer than this takes the text width and wraps."""
 
@@ -37,17 +39,21 @@ def pipe_table(
 
 def _wrapped(columns: list[tuple[str, ...]], natural: list[int], right: list[bool]) -> list[int]:
     """Share the line: numbers and longest words keep their width, long text gets the rest."""
-    words = [max(len(w) for text in column for w in text.split() or [""]) for column in columns]
-    least = [
-        2 + (n if at_right and n <= 24 else min(w, n))
-        for w, n, at_right in zip(words, natural, right, strict=True)
-    ]
+    least = [_least(column, at_right) for column, at_right in zip(columns, right, strict=True)]
     spare = max(0, 110 - sum(least))
     want = [max(0, min(n, 160) - m) for n, m in zip(natural, least, strict=True)]
     total = sum(want) or 1
     shares = [m + spare * w / total for m, w in zip(least, want, strict=True)]
     scale = 2.5 * PANDOC_COLUMNS / sum(shares)
     return [max(3, round(scale * share)) for share in shares]
+
+
+def _least(column: tuple[str, ...], at_right: bool) -> int:
+    """Return the width below which a column would be hard to read."""
+    _, *body = column
+    whole = max(map(len, body), default=0)
+    kept = whole if at_right and whole <= _NUMBER else min(whole, _TEXT)
+    return 2 + max([kept, *(len(word) for text in column for word in text.split())])
 
 
 def escape(text: Any) -> str:

@@ -24,6 +24,31 @@ def test_the_graphs_letterbox_is_opencvs_within_a_grey_level():
         assert np.abs(found - letterbox(image, 64)).max() <= 1, shape
 
 
+def areas(side, longest, size):
+    """Weights (size, side) that shrink a side by the mean over areas, in double precision."""
+    fitted = round(side * size / longest)
+    edges = (np.arange(fitted + 1)) * (side / fitted)
+    pixel = np.arange(side)
+    low = np.maximum(edges[:-1, None], pixel)
+    high = np.minimum(edges[1:, None], pixel + 1)
+    weights = np.zeros((size, side))
+    top = (size - fitted) // 2
+    weights[top : top + fitted] = np.maximum(high - low, 0) * (fitted / side)
+    return weights
+
+
+def test_the_graphs_letterbox_loses_nothing_to_single_precision():
+    """Else ONNX Runtime and a browser, which add up in another order, see other squares."""
+    from busi_utils.deploy.letterbox import letterbox_graph
+
+    graph = session(letterbox_graph(224).SerializeToString())
+    for shape in [(387, 447), (1001, 797), (583, 1237)]:
+        image = RNG.integers(0, 256, shape, np.uint8)
+        found = graph.run(None, {"image": image})[0][0, ..., 0]
+        exact = areas(shape[0], max(shape), 224) @ image @ areas(shape[1], max(shape), 224).T
+        assert (found != np.floor(exact + 0.5 + 1 / 1024)).mean() < 1e-4, shape
+
+
 def small_network():
     """A network with a mask head, two convolutions, 32 x 32 pixels."""
     import keras

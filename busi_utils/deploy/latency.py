@@ -107,8 +107,8 @@ def measured() -> pd.DataFrame:
     """Run every job, one after another, in rounds; see `tables.FORMS` for the columns.
 
     A larger batch takes long and is timed in the first round alone. ``load`` is the number of
-    processes that were at work on the machine before it began: times are to be trusted where it is
-    near 0.
+    processes that were at work on the machine in the minute before, this command's start among
+    them: times are to be trusted up to 1.
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     machine = f"{processor()}, {os.cpu_count()} cores"

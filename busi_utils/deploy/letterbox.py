@@ -7,12 +7,12 @@ import onnx
 OPSET = 18
 _TIE = 1 / 1024
 """OpenCV rounds halves up and counts in fixed point; this keeps a tie from falling to either side
-with the last digit of a float."""
+with the last digit of a float. Places are counted in double precision, whose error is smaller."""
 _SIDE = """
-  n_{k} = Gather<axis=0>(sides, at_{k})
-  fitted_{k} = Gather<axis=0>(fitted, at_{k})
-  step_{k} = Gather<axis=0>(steps, at_{k})
-  top_{k} = Gather<axis=0>(before, at_{k})
+  n_{k} = Gather<axis=0>(sides_exact, at_{k})
+  fitted_{k} = Gather<axis=0>(fitted_exact, at_{k})
+  step_{k} = Gather<axis=0>(steps_exact, at_{k})
+  top_{k} = Gather<axis=0>(before_exact, at_{k})
   last_{k} = Sub(n_{k}, one)
   along_{k} = Range(zero, n_{k}, one)
   pixel_{k} = Unsqueeze(along_{k}, axis_0)
@@ -37,7 +37,8 @@ _SIDE = """
   from_{k} = GreaterOrEqual(row_{k}, zero)
   until_{k} = Less(row_{k}, fitted_{k})
   inside_{k} = And(from_{k}, until_{k})
-  weights_{k} = Where(inside_{k}, either_{k}, zero)
+  exact_{k} = Where(inside_{k}, either_{k}, zero)
+  weights_{k} = Cast<to=1>(exact_{k})
 """
 _LETTERBOX = """
 <ir_version: 10, opset_import: ["" : {opset}]>
@@ -45,7 +46,7 @@ letterbox (uint8[height, width] image) => (float[1, {size}, {size}, 1] grey)
 <int64 at_0 = {{0}}, int64 at_1 = {{1}}, int64[1] axis_0 = {{0}},
  int64[4] form = {{1, {size}, {size}, 1}},
  double size_exact = {{{size}.0}}, double one_exact = {{1.0}}, double two_exact = {{2.0}},
- float zero = {{0.0}}, float half = {{0.5}}, float one = {{1.0}}, float size = {{{size}.0}},
+ double zero = {{0.0}}, double half = {{0.5}}, double one = {{1.0}}, double size = {{{size}.0}},
  float rounding = {{{rounding}}}>
 {{
   whole = Shape(image)
@@ -59,10 +60,6 @@ letterbox (uint8[height, width] image) => (float[1, {size}, {size}, 1] grey)
   rest = Sub(size_exact, fitted_exact)
   halves = Div(rest, two_exact)
   before_exact = Floor(halves)
-  sides = Cast<to=1>(sides_exact)
-  fitted = Cast<to=1>(fitted_exact)
-  steps = Cast<to=1>(steps_exact)
-  before = Cast<to=1>(before_exact)
   shrinks = Greater(longest, size_exact)
   line = Range(zero, size, one)
   axis_1 = Constant<value_ints = [1]>()
@@ -119,5 +116,7 @@ def from_any_image(core: onnx.ModelProto, size: int) -> onnx.ModelProto:
     answer = onnx.parser.parse_model(_ANSWER.format(opset=OPSET, size=size, cells=cells))
     links = [(f"network/{outputs[2]}", "both"), (f"network/{outputs[4]}", "share")]
     whole = onnx.compose.merge_models(whole, answer, io_map=links)
+    del whole.opset_import[:]  # each part has named it; some readers take one only
+    whole.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     onnx.checker.check_model(whole)
     return whole

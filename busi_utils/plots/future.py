@@ -61,7 +61,7 @@ def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
     axes_of : mapping of str to str
         Column of a cost to the words at its axis; one panel each.
     """
-    fig, axes = plt.subplots(1, len(axes_of), sharey=True, figsize=(PRINT_WIDTH, 3.5))
+    fig, axes = plt.subplots(1, len(axes_of), sharey=True, figsize=(PRINT_WIDTH, 3.2))
     for number, row in enumerate(table.itertuples()):
         colour = PALETTE[number % len(PALETTE)]
         style = {"color": colour, "marker": "osD^vP*"[number % 7], "ls": "", "ms": 6}

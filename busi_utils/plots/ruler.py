@@ -62,7 +62,7 @@ def curves_beside_the_readers(
     taught : pd.DataFrame
         See `within.difficulty`: what is asked there is drawn beside the scores, hollow.
     """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 3.6), width_ratios=(1, 1.1))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 3.1), width_ratios=(1, 1.1))
     there = taught[taught["asked"] == "there"]
     of_features = there.assign(score="frozen features, taught " + there["taught"])
     ordered = pd.concat([found.table, of_features]).sort_values(

@@ -64,7 +64,7 @@ def shortcuts(table: pd.DataFrame, metric: str = "accuracy") -> Figure:
         hidden_lesions.TAUGHT: (PALETTE[2], "s", -0.14),
         "gradient boosting": (PALETTE[4], "D", 0.0),
     }
-    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 3.2))
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 2.8))
     chance = table.loc[table["input"] == "majority", metric].iloc[0]
     ax.axvline(chance, color="0.4", ls=":", lw=0.9)
     for classifier, (colour, marker, offset) in styles.items():

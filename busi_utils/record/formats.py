@@ -109,9 +109,9 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         (proportions with interval, in per cent), ``worth`` (points with interval), ``share_worth``
         (differences of proportions with interval, in points), ``per_cent``
         (values already in per cent), ``mega`` (one decimal), ``points`` (a signed difference of
-        proportions), ``p`` (of a test), ``number`` (written already), ``words`` (no underscores),
-        ``hash`` (its first digits), ``recipe`` (its label in figures), ``brief`` (the same
-        without what a text explains).
+        proportions), ``signed`` (a difference in points already), ``p`` (of a test), ``number``
+        (written already), ``words`` (no underscores), ``hash`` (its first digits), ``recipe`` (its
+        label in figures), ``brief`` (the same without what a text explains).
 
     Raises
     ------
@@ -154,6 +154,7 @@ _CELLS = {
     "decimal": lambda x: f"{x:.3f}",
     "mega": lambda x: f"{x:.1f}",
     "points": lambda x: signed(100 * x),
+    "signed": signed,
     "p": lambda x: "< 0.001" if x < 0.001 else f"{x:.3f}",
 }
 
