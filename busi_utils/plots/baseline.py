@@ -74,7 +74,7 @@ def changes(table: pd.DataFrame, tuned: Sequence[str], ceiling: float) -> Figure
     """
     looks = {"original": (_BLUE, "s")} | dict.fromkeys(tuned, (_GREEN, "D"))
     fig, (left, right) = plt.subplots(
-        1, 2, sharey=True, figsize=(PRINT_WIDTH, 1.3 + 0.2 * len(table)), width_ratios=(1.35, 1)
+        1, 2, sharey=True, figsize=(PRINT_WIDTH, 1.3 + 0.19 * len(table)), width_ratios=(1.35, 1)
     )
     left.axvspan(*REPORTED_INTERVAL, color="0.9", lw=0)
     left.axvline(REPORTED_TEST, color="0.4", lw=0.8, ls=":")

@@ -61,7 +61,7 @@ def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
     axes_of : mapping of str to str
         Column of a cost to the words at its axis; one panel each.
     """
-    fig, axes = plt.subplots(1, len(axes_of), sharey=True, figsize=(PRINT_WIDTH, 3.2))
+    fig, axes = plt.subplots(1, len(axes_of), sharey=True, figsize=(PRINT_WIDTH, 3.0))
     for number, row in enumerate(table.itertuples()):
         colour = PALETTE[number % len(PALETTE)]
         style = {"color": colour, "marker": "osD^vP*"[number % 7], "ls": "", "ms": 6}
@@ -74,7 +74,7 @@ def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
     for ax, words in zip(axes, axes_of.values(), strict=True):
         log_axis(ax, (1, 3))
         ax.set_xlabel(words)
-    axes[0].set_ylabel("balanced accuracy, out of fold")
+    axes[0].set_ylabel("balanced accuracy")
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)
     return fig
