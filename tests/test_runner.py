@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import nbformat
 import papermill
@@ -198,7 +199,9 @@ def test_ctrl_c_ends_with_a_sentence_and_leaves_no_kernel(tmp_path):
     write_notebook(tmp_path / "nb" / "01_a.ipynb", code)
     (tmp_path / "nb" / "own.yaml").write_text("dataset: phantom\n")
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "nb"), str(tmp_path / "out")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background is deaf
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, preexec_fn=heard, **pipes)
     try:
         for _ in range(3000):  # patient, as machines may be busy
             if mark.exists() and mark.read_text():
