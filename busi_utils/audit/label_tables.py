@@ -16,16 +16,8 @@ _NAMES = {  # in order of preference; letters alone are compared
     "patient": r"(patient|case|subject|person|pid)(id|no|nr|number|name)?|idpatient",
     "split": r"(split|subset|set|partition|usage)",
 }
-_UNTOLD = (
-    "nan",
-    "na",
-    "n/a",
-    "<na>",
-    "null",
-    "unknown",
-    "?",
-    "-",
-)  # what programs write for nothing
+# What programs write for nothing.
+_UNTOLD = ("nan", "na", "n/a", "<na>", "null", "unknown", "?", "-")
 _MATCHED = 0.5  # share of a column's values that must name images
 
 
