@@ -93,7 +93,7 @@ def _compute(study: Study, cell: Cell, network: Network, settings: dict[str, Any
     files = study.bank_files(cell.cohort).set_index("image_id").loc[test["image_id"]].reset_index()
     images = np.asarray(prepared(files, recipe, study.size))
     masks = np.asarray(load_masks(files, images.shape[1], recipe.fit)).astype(bool)
-    looking = saliency.Looking(network, wanted_range(backbone_of(cell.model), recipe))
+    looking = saliency.looking(network, wanted_range(backbone_of(cell.model), recipe))
     y = encode(test["label"].to_numpy())
     gradcam, hirescam = looking.cams(images, y)
     maps = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from busi_utils.study.image_tables import Product
 from busi_utils.study.study import Study
 
 if TYPE_CHECKING:
+    import keras
+
     from busi_utils.training.heads import Network
 
 
@@ -129,20 +131,25 @@ def _asked(
     network: Network, cell: Cell, files: pd.DataFrame, size: int, pixels: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities (n, 3) and mask logits (n, k, k), mirror images averaged."""
-    import keras
-
     from busi_utils.training.inference import outputs, prepared, wanted_range
 
     recipe, full = recipe_of(cell.recipe), network.full
     input_range = wanted_range(backbone_of(cell.model), recipe)
     pixels = np.asarray(prepared(files, recipe, size)) if pixels is None else pixels
-    cells = keras.layers.Flatten()(full.get_layer("mask").output)
-    both = keras.Model(full.input, keras.layers.Concatenate()([full.output, cells]))
-    side = full.get_layer("mask").output.shape[1]
+    both, side = _with_logits(full), full.get_layer("mask").output.shape[1]
     views = [outputs(both, view, input_range) for view in (pixels, pixels[:, :, ::-1])]
     logits = [view[:, 3:].reshape(-1, side, side) for view in views]
     p = np.mean([view[:, :3] for view in views], axis=0, dtype=np.float64)
     return p / p.sum(axis=1, keepdims=True), (logits[0] + logits[1][:, :, ::-1]) / 2
+
+
+@lru_cache(maxsize=1)
+def _with_logits(full: keras.Model) -> keras.Model:
+    """Return a network that also gives its mask logits: one graph, whatever its weights become."""
+    import keras
+
+    cells = keras.layers.Flatten()(full.get_layer("mask").output)
+    return keras.Model(full.input, keras.layers.Concatenate()([full.output, cells]))
 
 
 def _second_looks(

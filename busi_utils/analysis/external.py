@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from busi_utils.study.study import Study
 from busi_utils.workspace import CACHE, Workspace
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from busi_utils.training.heads import Network
 
 EXTERNAL = "external"  # the cohort's name
@@ -159,11 +162,19 @@ def adapt(network: Network, pixels: np.ndarray, input_range: str) -> None:
 
     from busi_utils.models import to_input
 
+    update = _update(network)
+    order = np.random.default_rng(0).permutation(len(pixels))  # tables are sorted by patient
+    for start in range(0, len(order) - _BATCH + 1, _BATCH):
+        update(tf.constant(to_input(pixels[order[start : start + _BATCH]], input_range)))
+
+
+@lru_cache(maxsize=1)
+def _update(network: Network) -> Callable[[tf.Tensor], None]:
+    """Return a step of `adapt` as a graph, traced once however often its weights are replaced."""
+    import tensorflow as tf
+
     def step(x: tf.Tensor) -> None:
         lower = x if network.trunk is None else network.trunk(x, training=False)
         network.top(lower, training=True)
 
-    update = tf.function(step, autograph=False)
-    order = np.random.default_rng(0).permutation(len(pixels))  # tables are sorted by patient
-    for start in range(0, len(order) - _BATCH + 1, _BATCH):
-        update(tf.constant(to_input(pixels[order[start : start + _BATCH]], input_range)))
+    return tf.function(step, autograph=False)

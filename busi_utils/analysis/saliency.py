@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import keras
 import numpy as np
@@ -33,8 +34,10 @@ class Looking:
         self.classes = full.get_layer("classes")
         # One graph: a head may read earlier maps too, which no model above the last map could.
         self._both = keras.Model(full.input, [full.get_layer("pooled").input, self.classes.input])
-        self._weigh = tf.function(self._cams, autograph=False)
-        self._score = tf.function(lambda x: self._scores(x)[1], autograph=False)
+        x, y = tf.TensorSpec([None, *full.input.shape[1:]]), tf.TensorSpec([None], tf.int32)
+        self._weigh = tf.function(self._cams, input_signature=[x, y], autograph=False)
+        score = lambda x: self._scores(x)[1]  # noqa: E731
+        self._score = tf.function(score, input_signature=[x], autograph=False)
 
     def _scores(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the last feature map and the class scores before the softmax."""
@@ -144,3 +147,9 @@ class Looking:
             x = tf.constant(to_input(images[some], self.input_range))
             parts.append(call(x, tf.constant(y[some], tf.int32)))
         return np.concatenate(parts)
+
+
+@lru_cache(maxsize=1)
+def looking(network: Network, input_range: str) -> Looking:
+    """Return the `Looking` of a network, traced once however often its weights are replaced."""
+    return Looking(network, input_range)
