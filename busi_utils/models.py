@@ -50,8 +50,6 @@ class Backbone:
         Name of the ImageNet file in a weights folder; empty where only Keras' own is known.
     keras_file : str
         Name of the file that Keras downloads and keeps in its own cache; empty if it has none.
-    licence : str
-        Licence of the ImageNet weights that the study used, as `data/initial_weights.csv` has it.
     options : Mapping
         Further arguments of the builder.
     """
@@ -64,7 +62,6 @@ class Backbone:
     last_at_14: str
     weights_file: str
     keras_file: str
-    licence: str = "not stated"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,7 +77,6 @@ _BACKBONES = (
         last_at_14="block_13_expand",
         weights_file="mobilenetv2_1.0_224_notop.weights.h5",
         keras_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-        licence="Apache-2.0",
     ),
     Backbone(
         name="xception",
@@ -121,7 +117,6 @@ _BACKBONES = (
         last_at_14="conv_pad_12",
         weights_file="mobilenetv1_1.0_224_notop.weights.h5",
         keras_file="mobilenet_1_0_224_tf_no_top.h5",
-        licence="not stated (from a package under MIT)",
     ),
     Backbone(
         name="mobilenetv3_small",

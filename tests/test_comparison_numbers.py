@@ -182,14 +182,17 @@ def test_evidence_lists_every_comparison_and_what_was_not_compared():
     for row in rows:
         row |= {"label": "Xception", "finding": "no difference shown"}
     counts = {"comparisons": 2, "gains": 0, "excluded": 2}
+    counts |= {"commonest": 0.56}
     evidence, _ = caption("C3a", counts | {"rows": rows, "scratch": []})
     assert evidence.count("; ") == 1
     assert evidence.count("(no difference shown)") == 2
-    absent, _ = caption("C3a", counts | {"rows": [], "scratch": rows})
-    assert absent.startswith("ImageNet weights not to be had; from random weights +1.5")
-    values = {"comparisons": 5, "gains": 1, "excluded": 3, "best": rows[0], "tuned": rows[0]}
-    evidence, _ = caption("C9b", values | {"scratch": []})
+    absent, _ = caption(
+        "C3a", counts | {"rows": [], "scratch": [rows[1] | {"train_accuracy": 0.6}]}
+    )
+    assert absent.startswith(
+        "ImageNet weights not to be had; from random weights it fits 60.0\u00a0% of its training"
+    )
+    values = {"comparisons": 5, "gains": 1, "excluded": 3, "best": rows[0]}
+    evidence, _ = caption("C9b", values)
     assert evidence.startswith("1 gain in 5 comparisons; a gain of 3 points is excluded in 3;")
     assert evidence.endswith("Xception, +1.5\u00a0points (+1.0\u00a0to\u00a0+2.0)")
-    evidence, _ = caption("C9b", values | {"scratch": rows})
-    assert "; from random weights Xception +1.5" in evidence

@@ -13,12 +13,12 @@ def _beyond(low: float, high: float) -> pd.DataFrame:
 
 
 def test_subgroups_are_named_or_none_is_said_to_differ():
-    text, alt = caption("subgroups", {"beyond": _beyond(-30, -2)})
-    assert "malignant images, burnt-in marks present against none: −16.0\u00a0points" in text
-    assert text.startswith("Subgroups differ: ")
+    text, alt = caption("subgroups", {"beyond": _beyond(-30, -2), "n": 12})
+    assert "malignant images, burnt-in marks present against none −16.0\u00a0points" in text
+    assert text.startswith("Shown after Holm's correction over 12 differences: ")
     assert alt.startswith("Accuracy and recalls")
-    text, _ = caption("subgroups", {"beyond": _beyond(-30, -2).head(0)})
-    assert text.startswith("No subgroup differs beyond chance. Bars are")
+    text, _ = caption("subgroups", {"beyond": _beyond(-30, -2).head(0), "n": 12})
+    assert text.startswith("No subgroup is shown to differ. Bars are")
 
 
 def _robustness(**paired: float) -> str:

@@ -53,6 +53,21 @@ def test_operating_points_are_those_of_the_roc_curve():
     assert row["specificity"] == pytest.approx((1 - fpr)[tpr >= 0.9 - 1e-9].max())
 
 
+def test_a_gain_is_what_the_auc_has_over_the_networks_on_the_same_patients():
+    malignant = np.arange(120) % 3 == 0
+    scores = {
+        name: RNG.normal(malignant, spread) for name, spread in (("networks", 2), ("ruler", 1))
+    }
+    at, patients = {"sensitivity": 0.9, "specificity": 0.8}, np.arange(120) // 2
+    table = ruler.score_table(malignant, scores, patients, at, 0, 200).set_index("score")
+    assert (table.loc["networks", ["gain", "gain_low", "gain_high"]] == 0).all()
+    aucs = [roc_auc_score(malignant, scores[name]) for name in ("ruler", "networks")]
+    assert table.at["ruler", "gain"] == pytest.approx(100 * (aucs[0] - aucs[1]))
+    alike = {"networks": scores["networks"], "ruler": scores["networks"]}
+    alike = ruler.score_table(malignant, alike, patients, at, 0, 50).set_index("score")
+    assert (alike.loc["ruler", ["gain", "gain_low", "gain_high"]] == 0).all()  # same resamples
+
+
 def test_the_network_only_breaks_the_readers_ties():
     away = _lesions(40)
     birads = pd.Series(RNG.integers(2, 6, 40)).astype(str)

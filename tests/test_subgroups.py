@@ -119,6 +119,8 @@ def test_subgroup_rates_are_those_of_scikit_learn(cohort):
     assert gap["reference"] == "none"
     assert gap["accuracy"] == pytest.approx(100 * (values[0] - values[1]))
     assert gap["accuracy_high"] < 0  # marked images were made harder
+    assert gap["accuracy_p"] == pytest.approx(2 / 301)  # no replicate at 0 or above
+    assert 2 / 301 <= gap["recall_normal_p"] <= 1
 
 
 def test_attributes_hold_the_images_that_they_are_about(cohort):
@@ -145,6 +147,7 @@ def test_too_few_images_have_no_recall(cohort):
     assert np.isfinite(several[["accuracy", "accuracy_low", "accuracy_high"]].astype(float)).all()
     gap = differences.set_index("group").loc["several"]
     assert gap[rates].isna().all()
+    assert gap[[f"{name}_p" for name in rates[1:]]].isna().all()
 
 
 def test_equal_values_stay_together(cohort):

@@ -129,13 +129,6 @@ def test_every_file_that_the_study_started_from_is_described():
     assert "not described here" not in set(table["origin"])
 
 
-def test_no_network_claims_a_licence_that_its_file_does_not_have():
-    known = known_weights().drop_duplicates("model").set_index("model")["licence"]
-    assert {name: entry.licence for name, entry in MODELS.items()} == {
-        name: known.get(name, "not stated") for name in MODELS
-    }
-
-
 def test_another_weights_file_is_said_to_be_another(study):
     cell = Cell("phantom", "raw", "mobilenetv2", "original", 0, 0)
     record = read_record(cell, study.workspace) | asdict(cell) | {"weights_sha256": "0" * 64}

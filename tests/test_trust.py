@@ -73,6 +73,19 @@ def test_degradation_is_the_mean_loss_and_models_are_paired():
     )
 
 
+def test_a_damage_leads_by_the_difference_of_the_costs():
+    table = _probed(0.5)
+    speckle = (table["probe"] == "speckle") & (table["severity"] == 5)
+    table.loc[speckle, "right"] = False  # all 40 wrong instead of 20
+    ahead = robustness.leads(table, "speckle", 0, 200).set_index("corruption")
+    assert set(ahead.index) == set(CORRUPTIONS) - {"speckle"}
+    np.testing.assert_allclose(ahead["value"], 100 * (20 / 40) / 2)
+    assert (ahead["low"] > 0).all()
+    assert (robustness.leads(_probed(0.5), "speckle", 0, 50)[["value", "low", "high"]] == 0).all(
+        axis=None
+    )
+
+
 def test_localisation_counts_heat_and_its_maximum():
     mask = np.zeros((56, 56), bool)
     mask[:28, :28] = True

@@ -27,6 +27,8 @@ REPORTED_TRAIN, REPORTED_TEST = 0.65, 0.70
 REPORTED_MEGABYTES = 3.4
 MOMENTUM = 0.999  # of every batch normalisation in the MobileNetV2 of keras.applications
 SIZES_TABLE = "baseline_file_sizes"
+# No readings of the recipe: two bugs (see `faults`), and a start that the original rules out.
+FAULTS = ("original-unit_range", "original-raw_range", "original-random_frozen")
 TEST_IMAGES = 152  # a fifth of the 760 images that the original counts
 REPORTED_INTERVAL = wilson(round(REPORTED_TEST * TEST_IMAGES), TEST_IMAGES)
 
@@ -172,6 +174,7 @@ def headline(
     fits = readings["train_accuracy"] >= rows.loc["original", "train_accuracy"] + 0.02
     shown = holm(readings["worth_p"]) < 0.05
     better = readings[fits & shown & (readings["worth_value"] > 0)]
+    span = single.drop(index=list(FAULTS), errors="ignore")["accuracy"]
     out: dict[str, Any] = {
         "reported": {
             "train": REPORTED_TRAIN,
@@ -185,10 +188,10 @@ def headline(
         "fit": {cohort: dict(row) for cohort, row in fit.iterrows()},
         "leak": dict(leak),
         "masks": dict(masks),
-        "worst_change": label_of(readings["accuracy"].idxmin()),
-        "worst_change_accuracy": float(readings["accuracy"].min()),
-        "best_change": label_of(readings["accuracy"].idxmax()),
-        "best_change_accuracy": float(readings["accuracy"].max()),
+        "worst_change": label_of(span.idxmin()),
+        "worst_change_accuracy": float(span.min()),
+        "best_change": label_of(span.idxmax()),
+        "best_change_accuracy": float(span.max()),
         "better_fits": [label_of(name) for name in better.index],
         "better_fits_before_holm": int((fits & (readings["worth_low"] > 0)).sum()),
         "best_train": label_of(rows["train_accuracy"].idxmax()),

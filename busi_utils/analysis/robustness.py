@@ -167,6 +167,29 @@ def degradation(
     return pd.concat(lines, ignore_index=True)[["corruption", *columns]], paired
 
 
+def leads(table: pd.DataFrame, name: str, seed: int, n_replicates: int) -> pd.DataFrame:
+    """Return how much more one kind of damage costs than each other, paired, in points.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        See `read_probes`.
+    name : str
+        The kind.
+    seed, n_replicates : int
+        Of the group bootstrap.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns ``corruption, value, low, high``, the narrowest lead first.
+    """
+    costs = _costs(_wide(_by_probe(table)), table, seed, n_replicates).drop(columns="all")
+    others = -costs.drop(columns=name).sub(costs[name], axis=0)
+    found = percentile_intervals(others).rename(columns={"metric": "corruption"})
+    return found.sort_values("value", ignore_index=True)
+
+
 def _by_probe(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row an image and one column a (metric, probe, severity), NaN where not counted."""
     right = table.pivot(index="image_id", columns=["probe", "severity"], values="right")

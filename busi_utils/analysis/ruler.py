@@ -29,6 +29,7 @@ from busi_utils.stats.resampling import as_line, replicate
 from busi_utils.study.study import Study
 
 SUSPICIOUS = 4  # BI-RADS category from which a lesion is biopsied
+NETWORKS = "networks"
 _FEWEST_STEPS = 10
 
 
@@ -163,9 +164,10 @@ def score_table(
     pd.DataFrame
         Columns ``score, auc, sensitivity`` (at the readers' specificity), ``specificity`` (at their
         sensitivity), each with ``_low`` and ``_high``; a score of a few categories has no points
-        between its steps (NaN).
+        between its steps (NaN). Where `NETWORKS` are among the scores, ``gain`` is what each AUC
+        has over theirs, in points, paired.
     """
-    lines = []
+    lines, aucs = [], {}
     for name, score in scores.items():
 
         def measure(weights: np.ndarray, score: np.ndarray = score) -> dict[str, np.ndarray]:
@@ -182,6 +184,10 @@ def score_table(
         if len(np.unique(score)) < _FEWEST_STEPS:
             drawn[["sensitivity", "specificity"]] = np.nan
         lines.append({"score": name} | as_line(drawn))
+        aucs[name] = drawn["auc"]
+    if NETWORKS in aucs:
+        gains = [as_line((one - aucs[NETWORKS]).to_frame("gain"), 100) for one in aucs.values()]
+        lines = [line | gain for line, gain in zip(lines, gains, strict=True)]
     return pd.DataFrame(lines)
 
 

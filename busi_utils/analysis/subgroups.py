@@ -17,6 +17,7 @@ from busi_utils.audit.sources import masks_beside
 from busi_utils.errors import StudyError
 from busi_utils.forms import LESIONS
 from busi_utils.kept import keep_table, kept_of_images
+from busi_utils.stats.bootstrap import bootstrap_p
 from busi_utils.stats.metrics import MALIGNANT
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 from busi_utils.study.predictions import OutOfFold
@@ -131,7 +132,8 @@ def subgroup_tables(
         then ``accuracy, balanced_accuracy, recall_<class>``, each with ``_low`` and ``_high``.
     differences : pd.DataFrame
         ``attribute, group, reference`` (the first group of the attribute) and the same metrics:
-        group - reference in points, from the same resamples.
+        group - reference in points, from the same resamples, each with ``_p``, see
+        `bootstrap.bootstrap_p`.
 
     Raises
     ------
@@ -152,8 +154,9 @@ def subgroup_tables(
             size = {"images": sum(held.values())}
             rows.append(key | size | held | as_line(table, trials=trials))
             if (reference := counts.index[0]) != group:
-                gap = as_line(table - replicates[reference], 100)
-                gaps.append(key | {"reference": reference} | gap)
+                less = table - replicates[reference]
+                p = {f"{k}_p": bootstrap_p(x) for k, x in less.items() if x.notna().iloc[0]}
+                gaps.append(key | {"reference": reference} | as_line(less, 100) | p)
     return pd.DataFrame(rows), pd.DataFrame(gaps)
 
 

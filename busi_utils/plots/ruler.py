@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -24,17 +24,20 @@ _MEASURES = {
     "ece": "calibration error",
 }
 _SHOWN = {
-    "home": "at home, out of fold",
+    "home": "at home, out of fold, the networks asked",
     "one": "away, one network",
     "mean": "away, mean of the networks",
     "adapted": "away, mean, statistics of the new images",
 }
 
 
-def home_and_away(found: ThreeClasses) -> Figure:
-    """Draw what one network does at home and away, its mean, and the mean with new statistics."""
+def home_and_away(found: ThreeClasses, again: Mapping[str, float] | None) -> Figure:
+    """Draw what one network does at home and away, its mean, and the mean with new statistics.
+
+    ``again`` are the measures at home of the networks asked, where they are not the published ones.
+    """
     fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 3.9))
-    lines = found.lines
+    lines = found.lines | ({"home": again} if again else {})
     for k, (name, words) in enumerate(_SHOWN.items()):
         y = [row - 0.27 + 0.18 * k for row in range(len(_MEASURES))]
         ends = [[lines[name][f"{m}_{end}"] for m in _MEASURES] for end in ("low", "high")]
@@ -62,7 +65,7 @@ def curves_beside_the_readers(
     taught : pd.DataFrame
         See `within.difficulty`: what is asked there is drawn beside the scores, hollow.
     """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 3.1), width_ratios=(1, 1.1))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 2.9), width_ratios=(1, 1.1))
     there = taught[taught["asked"] == "there"]
     of_features = there.assign(score="frozen features, taught " + there["taught"])
     ordered = pd.concat([found.table, of_features]).sort_values(

@@ -105,7 +105,7 @@ def _readings(baseline: Mapping[str, Any]) -> list[tuple]:
         worn = changes["unfrozen_bn_remeasured"]
         gains = {gain["recipe"]: gain["value"] for gain in baseline["batch_norm"]["gains"]}
         stale = worn["accuracy"] - gains["original-unfrozen_bn_remeasured"]
-        rows.append(("whole network, stale average", stale, *_UNKNOWN, _RED))
+        rows.append(("whole network (clean), stale average", stale, *_UNKNOWN, _RED))
         rows.append(("same weights, average renewed", *interval(worn, "accuracy"), _GREEN))
     return _in_per_cent(rows)
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from busi_utils.analysis import attention_measures, hidden_lesions
 from busi_utils.analysis.comparison import title_of
 from busi_utils.analysis.damage import CORRUPTIONS
-from busi_utils.plots.theme import CLASS_COLOURS, PALETTE, PRINT_WIDTH, model_style
+from busi_utils.plots.theme import CEILING, CLASS_COLOURS, PALETTE, PRINT_WIDTH, model_style
 from busi_utils.stats.paired_tests import wilson
 
 _METRIC_LINES = {"accuracy": "-", "recall_malignant": "--"}
@@ -48,14 +48,15 @@ def robustness(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def shortcuts(table: pd.DataFrame, metric: str = "accuracy") -> Figure:
-    """Draw what is left of a metric for each kind of input, by classifier.
+def shortcuts(table: pd.DataFrame, ceiling: float) -> Figure:
+    """Draw the accuracy that is left for each kind of input, by classifier.
 
     Parameters
     ----------
     table : pd.DataFrame
         See `hidden_lesions.shortcut_table`.
-    metric : str
+    ceiling : float
+        The accuracy that the labels allow, see `ceiling.label_ceiling`.
     """
     order = [label for label in hidden_lesions.INPUTS.values() if label in set(table["label"])]
     place = {label: y for y, label in enumerate(reversed(order))}
@@ -64,18 +65,20 @@ def shortcuts(table: pd.DataFrame, metric: str = "accuracy") -> Figure:
         hidden_lesions.TAUGHT: (PALETTE[2], "s", -0.14),
         "gradient boosting": (PALETTE[4], "D", 0.0),
     }
-    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 2.8))
-    chance = table.loc[table["input"] == "majority", metric].iloc[0]
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 2.6))
+    chance = table.loc[table["input"] == "majority", "accuracy"].iloc[0]
     ax.axvline(chance, color="0.4", ls=":", lw=0.9)
+    ax.axvline(ceiling, color="0.4", ls="--", lw=0.9)
     for classifier, (colour, marker, offset) in styles.items():
         part = table[table["classifier"] == classifier]
         y = part["label"].map(place) + offset
-        _dots(ax, part, metric, y, colour, marker)
+        _dots(ax, part, "accuracy", y, colour, marker)
         ax.plot([], [], marker, color=colour, label=classifier)
     ax.plot([], [], ":", color="0.4", lw=0.9, label="commonest class")
+    ax.plot([], [], "--", color="0.4", lw=0.9, label=CEILING)
     del place[hidden_lesions.INPUTS["majority"]]
     ax.set_yticks(list(place.values()), list(place))
-    ax.set(xlabel=f"{metric.replace('_', ' ')} on clean, out of fold")
+    ax.set(xlabel="accuracy on clean, out of fold")
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     fig.legend(loc="outside lower center", ncols=2)
     return fig
@@ -119,7 +122,7 @@ def localisation(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def external_variants(table: pd.DataFrame, aim: float) -> Figure:
+def external_variants(table: pd.DataFrame, aim: float, beside: Mapping[str, float]) -> Figure:
     """Draw the external AUC of every variant, of one network and of the mean of its networks.
 
     Parameters
@@ -128,6 +131,8 @@ def external_variants(table: pd.DataFrame, aim: float) -> Figure:
         Columns ``variant, networks, auc, auc_low, auc_high``.
     aim : float
         Drawn as a line.
+    beside : mapping of str to float
+        AUCs that belong beside them, lines too.
     """
     variants = list(dict.fromkeys(table["variant"]))[::-1]
     place = {variant: y for y, variant in enumerate(variants)}
@@ -141,10 +146,12 @@ def external_variants(table: pd.DataFrame, aim: float) -> Figure:
             words = "one network, averaged over all" if one else "mean of the networks"
             ax.plot([], [], marker, color=colour, label=words)
     ax.plot([], [], ":", color="0.4", lw=0.9, label=f"aim set beforehand, {aim:.2f}")
+    for (words, auc), dashes in zip(beside.items(), ("--", "-."), strict=False):
+        ax.axvline(auc, color="0.2", ls=dashes, lw=0.9, label=words)
     names = [variant.replace(", statistics", ",\nstatistics") for variant in variants]
     ax.set_yticks(list(place.values()), names)
     ax.set(xlabel="AUC, malignant against benign")
-    fig.legend(loc="outside lower center", ncols=3)
+    fig.legend(loc="outside lower center", ncols=2)
     return fig
 
 

@@ -67,7 +67,10 @@ def headline(
         "training_change": _worth(tuned.iloc[0]),
         "network_gains": _gains(others),
         "tuned_others": _others(worth, "tuned"),
-        "scratch": [_line(row) for _, row in clean[clean["recipe"] == "scratch"].iterrows()],
+        "scratch": [
+            _line(row) | {"train_accuracy": float(row["train_accuracy"])}
+            for _, row in clean[clean["recipe"] == "scratch"].iterrows()
+        ],
         "scratch_others": _others(worth, "scratch"),
         "untuned": [title_of(name) for name in _untuned(clean)],
         "doubling": _gains(doubling)

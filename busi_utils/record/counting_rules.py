@@ -1,4 +1,4 @@
-"""Rules of the verdicts on what is counted, weighed or timed; see `rules`, which offers them."""
+"""Rules of the verdicts on what is counted, weighed, timed or costs: offered by `rules`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,25 @@ def file_size(megabytes: Mapping[str, float], claimed: float) -> str:
     return "confirmed" if near else "refuted"
 
 
+def costliest(cost: float, others: Mapping[str, float], leads: Mapping[str, float]) -> str:
+    """Partly confirmed if speckle costs the network more accuracy than every other damage with the
+    whole interval of the paired difference: it is one texture, not all. Refuted if another costs as
+    much, else unverifiable.
+
+    Parameters
+    ----------
+    cost : float
+        Points that speckle costs, mean over severities.
+    others : mapping of str to float
+        Points by other damage.
+    leads : mapping of str to float
+        Lower ends of what speckle costs more than each.
+    """
+    if all(low > 0 for low in leads.values()):
+        return "partly confirmed"
+    return "refuted" if cost <= max(others.values()) else "unverifiable"
+
+
 def least(own: float, others: Mapping[str, float]) -> str:
     """Confirmed if MobileNetV2's figure is below that of every network that the original names,
     partly confirmed if below some, refuted if below none; unverifiable without any.
@@ -55,7 +74,8 @@ def least(own: float, others: Mapping[str, float]) -> str:
 
 
 def counted(claimed: float, readings: Sequence[float], decimals: int) -> str:
-    """Confirmed if some natural way of counting gives the claimed number, as rounded; else refuted.
+    """Confirmed if some natural way of counting gives the claimed number, as rounded; else
+    unverifiable, since images that cannot be had may have been counted.
 
     Parameters
     ----------
@@ -65,7 +85,8 @@ def counted(claimed: float, readings: Sequence[float], decimals: int) -> str:
     decimals : int
         To which the claim is rounded.
     """
-    return "confirmed" if claimed in [round(value, decimals) for value in readings] else "refuted"
+    found = claimed in [round(value, decimals) for value in readings]
+    return "confirmed" if found else "unverifiable"
 
 
 def real_time(milliseconds: float | None, limit: float) -> str:

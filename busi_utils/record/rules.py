@@ -7,11 +7,12 @@ Holm's method for all differences that the rule looks at, is below 0.05.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from busi_utils.record.counting_rules import (
     BY_HALVES,
     by_halves,
+    costliest,
     counted,
     file_size,
     least,
@@ -19,6 +20,8 @@ from busi_utils.record.counting_rules import (
     runs_there,
     shallower,
 )
+
+_NOT_REFUTED = ("unverifiable", "partly confirmed", "confirmed")
 
 __all__ = [
     "as_good",
@@ -38,6 +41,7 @@ __all__ = [
     "reported_training",
     "runs_there",
     "shallower",
+    "shifted",
     "superior",
     "too_weak",
     "underfits",
@@ -96,22 +100,10 @@ def too_weak(training_low: float, network_gains: int) -> str:
     return BY_HALVES[1 + by_network - by_training]
 
 
-def costliest(cost: float, others: Mapping[str, float]) -> str:
-    """Confirmed if speckle costs the network more accuracy than any other damage, else refuted.
-
-    Parameters
-    ----------
-    cost : float
-        Points that speckle costs, mean over severities.
-    others : mapping of str to float
-        Points by other damage.
-    """
-    return "confirmed" if cost > max(others.values(), default=0.0) else "refuted"
-
-
 def more_data(shown_here: bool, shown_elsewhere: int) -> str:
     """Confirmed if doubling the training groups is shown to help MobileNetV2, partly confirmed if
-    it is shown for another network only, refuted if for none.
+    it is shown for another network only; else unverifiable, since a gain that is not shown is not
+    excluded.
 
     Parameters
     ----------
@@ -119,7 +111,7 @@ def more_data(shown_here: bool, shown_elsewhere: int) -> str:
     shown_elsewhere : int
         Networks other than MobileNetV2 that it helps.
     """
-    return BY_HALVES[2 if shown_here else int(shown_elsewhere > 0)]
+    return _NOT_REFUTED[2 if shown_here else int(shown_elsewhere > 0)]
 
 
 def superior(comparisons: int, gains: int, excluded: int) -> str:
@@ -139,33 +131,38 @@ def superior(comparisons: int, gains: int, excluded: int) -> str:
     return "refuted" if 0 < comparisons == excluded else "unverifiable"
 
 
-def preprocessing(choices_shown: int) -> str:
-    """Confirmed if some choice of preprocessing is shown to change accuracy, else refuted. A bug,
-    such as pixels of 0 to 255 for a network that wants -1 to 1, is told and decides nothing.
+def preprocessing(choices_shown: int, farthest: Sequence[float]) -> str:
+    """Confirmed if some choice of preprocessing is shown to change accuracy, refuted if the
+    interval of each lies within 3 points, else unverifiable. A bug, such as pixels of 0 to 255 for
+    a network that wants -1 to 1, is told and decides nothing.
 
     Parameters
     ----------
     choices_shown : int
+    farthest : sequence of float
+        Of each choice's interval the end farther from 0, in points, unsigned.
     """
-    return "confirmed" if choices_shown else "refuted"
+    if choices_shown:
+        return "confirmed"
+    return "refuted" if farthest and max(farthest) < 3 else "unverifiable"
 
 
 def cleaning(learnt_shown: int, told_shown: int) -> str:
     """Confirmed if training on cleaned instead of uncleaned data is shown to change accuracy on the
     same test images; partly confirmed if cleaning is shown to change only what a test says; else
-    refuted.
+    unverifiable.
 
     Parameters
     ----------
     learnt_shown, told_shown : int
         Differences of either kind that are shown.
     """
-    return BY_HALVES[2 if learnt_shown else int(told_shown > 0)]
+    return _NOT_REFUTED[2 if learnt_shown else int(told_shown > 0)]
 
 
 def heavily(lows: Sequence[float], points: float) -> str:
     """*Heavily* means that many points: confirmed if some fault of the data changes accuracy by
-    them with its whole interval, partly confirmed if some fault is shown at all, else refuted.
+    them with its whole interval, partly confirmed if some fault is shown at all, else unverifiable.
 
     Parameters
     ----------
@@ -173,7 +170,22 @@ def heavily(lows: Sequence[float], points: float) -> str:
         The end nearer to 0 of the interval of each fault that is shown, in points, unsigned.
     points : float
     """
-    return BY_HALVES[2 if any(low >= points for low in lows) else int(len(lows) > 0)]
+    return _NOT_REFUTED[2 if any(low >= points for low in lows) else int(len(lows) > 0)]
+
+
+def shifted(taught_there: float, taught_here: float) -> str:
+    """Partly confirmed if on the other hospital's images a classifier taught there ranks better
+    than the same taught at home, their intervals apart: hospitals differ, though what differs,
+    noise, devices or patients, is not told apart. Else unverifiable.
+
+    Parameters
+    ----------
+    taught_there : float
+        Lower end of the AUC's interval.
+    taught_here : float
+        Upper end.
+    """
+    return _NOT_REFUTED[int(taught_there > taught_here)]
 
 
 def needed(comparisons: int, gains: int, excluded: int) -> str:
@@ -204,16 +216,14 @@ def is_above(low: float, bar: float) -> str:
 
 def proposal(compared: int, gains: int) -> str:
     """Confirmed if all rows of its kind are shown to gain on MobileNetV2 trained without it, partly
-    confirmed if some are, refuted if none; unverifiable as long as nothing was compared.
+    confirmed if some are; unverifiable if none is, or as long as nothing was compared.
 
     Parameters
     ----------
     compared, gains : int
         Rows of the kind, and how many are shown to gain.
     """
-    if not compared:
-        return "unverifiable"
-    return by_halves(gains, compared)
+    return by_halves(gains, compared) if gains else "unverifiable"
 
 
 def as_good(compared: int, losses: int, excluded: int) -> str:
