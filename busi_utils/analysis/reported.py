@@ -174,7 +174,7 @@ def headline(
     fits = readings["train_accuracy"] >= rows.loc["original", "train_accuracy"] + 0.02
     shown = holm(readings["worth_p"]) < 0.05
     better = readings[fits & shown & (readings["worth_value"] > 0)]
-    span = single.drop(index=list(FAULTS), errors="ignore")["accuracy"]
+    span = rows.drop(index=[*tuned, *FAULTS], errors="ignore")["accuracy"]
     out: dict[str, Any] = {
         "reported": {
             "train": REPORTED_TRAIN,
