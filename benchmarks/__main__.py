@@ -14,7 +14,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports Te
 
 import pandas as pd
 
-from benchmarks.deployment import bench_deployment
 from benchmarks.statistics import bench_statistics
 from benchmarks.training import bench_fine_tuning, bench_head_training
 from busi_utils.analysis.costs import model_costs
@@ -29,7 +28,6 @@ BENCHES: dict[str, Callable[[], pd.DataFrame]] = {
     "statistics": bench_statistics,
     "head_training": bench_head_training,
     "fine_tuning": bench_fine_tuning,
-    "deployment": bench_deployment,
     "costs": lambda: pd.concat(
         [model_costs(list(MODELS), 224), *(model_costs(SMALL, size) for size in (160, 128, 64))]
     ),

@@ -14,9 +14,7 @@ def bootstrap_metrics(
     groups: np.ndarray,
     seed: int,
     n_replicates: int,
-    flagged: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Columns ``metric, value, low, high``; parameters as in `bootstrap_replicates`."""
-    verdicts = None if flagged is None else {"": flagged}
-    replicates = bootstrap_replicates(y, {"": p}, groups, seed, n_replicates, verdicts)
+    replicates = bootstrap_replicates(y, {"": p}, groups, seed, n_replicates)
     return percentile_intervals(replicates[""])

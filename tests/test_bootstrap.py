@@ -111,10 +111,8 @@ def test_difference_is_paired():
 def test_seeds_are_averaged_as_metrics_not_as_probabilities():
     y, p = predictions(N, seed=10)
     q = np.roll(p, 1, axis=0)
-    flagged = np.stack([p, q])[:, :, 2] > 0.4
     models = {"both": np.stack([p, q]), "p": p, "q": q}
-    verdicts = {"both": flagged, "p": flagged[0], "q": flagged[1]}
-    out = bootstrap_replicates(y, models, GROUPS, 1, n_replicates=30, flagged=verdicts)
+    out = bootstrap_replicates(y, models, GROUPS, 1, n_replicates=30)
     mean = (out["p"] + out["q"]) / 2
     pd.testing.assert_frame_equal(out["both"], mean, rtol=0, atol=1e-12)
 

@@ -1,4 +1,4 @@
-"""Calibration, selective prediction and decision curves against literal computations."""
+"""Calibration and selective prediction against literal computations."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from test_metrics import predictions
 
 from busi_utils.stats.calibration import (
     apply_temperature,
-    decision_curve,
     fit_temperature,
     reliability_table,
     risk_coverage,
@@ -90,16 +89,3 @@ def test_ties_of_confidence_do_not_make_the_order_matter():
     np.testing.assert_allclose(*curves, atol=1e-12)
     same = np.tile([0.2, 0.5, 0.3], (80, 1))
     np.testing.assert_allclose(risk_coverage(y, same)["risk"], np.mean(y != 1))
-
-
-def test_decision_curve_by_hand():
-    y = np.array([2, 2, 1, 0, 1])
-    malignant = np.array([0.9, 0.3, 0.4, 0.1, 0.2])
-    p = np.stack([(1 - malignant) / 2, (1 - malignant) / 2, malignant], axis=1)
-    table = decision_curve(y, p, np.array([0.2, 0.35])).set_index("threshold")
-    assert table.loc[0.2, "net_benefit"] == pytest.approx(2 / 5 - 2 / 5 * 0.25)
-    assert table.loc[0.35, "net_benefit"] == pytest.approx(1 / 5 - 1 / 5 * 0.35 / 0.65)
-    assert table.loc[0.2, "act_on_all"] == pytest.approx(2 / 5 - 3 / 5 * 0.25)
-    assert (table["act_on_none"] == 0).all()
-    with pytest.raises(ValueError, match="inside"):
-        decision_curve(y, p, np.array([0.5, 1.0]))

@@ -1,5 +1,7 @@
 """Choices made on validation images, referral and net benefit, against literal computations."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -7,7 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from metric_intervals import bootstrap_metrics
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 from two_networks import rewrite
@@ -25,7 +26,8 @@ from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
 from busi_utils.plots import errors as error_figures
 from busi_utils.plots.theme import save_figure, use_theme
-from busi_utils.stats.calibration import SMALLEST, decision_curve, risk_coverage
+from busi_utils.stats.bootstrap import resampled_weights
+from busi_utils.stats.calibration import SMALLEST, risk_coverage
 from busi_utils.stats.metrics import MALIGNANT, metrics
 from busi_utils.study.cells import Cell, grid, prediction_table, save_cell
 from busi_utils.study.chosen_on_validation import (
@@ -33,7 +35,7 @@ from busi_utils.study.chosen_on_validation import (
     has_validation,
     sensitivity_at_validated_threshold,
 )
-from busi_utils.study.predictions import read_prediction_file
+from busi_utils.study.predictions import OutOfFold, read_prediction_file
 from busi_utils.study.rows import read_row
 from busi_utils.study.study import Study
 from busi_utils.workspace import Workspace
@@ -106,11 +108,13 @@ def test_thresholds_come_from_validation_and_intervals_from_the_test_folds(study
         thresholds.append(threshold)
         inside = (found.images["fold"] == cell.fold).to_numpy()
         flagged[cell.seed, inside] = found.p[cell.seed, inside, MALIGNANT] > threshold
-    expected = bootstrap_metrics(found.y, found.p, found.groups, 3, 400, flagged)
-    expected = expected.set_index("metric")
-    for name in ("sensitivity", "specificity"):
+    called, sick = flagged.mean(axis=0), found.y == MALIGNANT
+    weights = [np.ones((N, 1)), *resampled_weights(found.groups, 3, 400)]
+    for name, of, right in (("sensitivity", sick, called), ("specificity", ~sick, 1 - called)):
+        drawn = np.concatenate([(right * of) @ w / (of @ w) for w in weights])
+        low, high = np.percentile(drawn[1:], [2.5, 97.5])
         ours = table[[name, f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
-        np.testing.assert_allclose(ours, expected.loc[f"{name}_at_threshold"].to_numpy(float))
+        np.testing.assert_allclose(ours, [drawn[0], low, high])
     assert table["threshold_least"] == pytest.approx(min(thresholds), abs=0.01)
     assert table["threshold_most"] == pytest.approx(max(thresholds), abs=0.01)
     assert (table["seeds"], table["n"]) == (2, N)
@@ -181,13 +185,22 @@ def test_referral_follows_the_risk_coverage_curve(study):
         referral_table(found, 0, 10, (1.0,))
 
 
-def test_net_benefit_is_that_of_the_decision_curve(study):
-    found, _ = calibrated(study, ROW)
-    thresholds = np.array([0.05, 0.2, 0.5])
-    table = decision_curves(found, 0, 200, thresholds)
-    curves = [decision_curve(found.y, p, thresholds) for p in found.p]
+def test_net_benefit_by_hand():
+    labels, malignant = np.take(CLASSES, [2, 2, 1, 0, 1]), np.array([0.9, 0.3, 0.4, 0.1, 0.2])
+    p = np.stack([(1 - malignant) / 2, (1 - malignant) / 2, malignant], axis=1)
+    images = pd.DataFrame({"image_id": range(5), "label": labels, "group": range(5), "fold": 0})
+    table = decision_curves(OutOfFold(images, (0,), p[None]), 0, 10, [0.2, 0.35])
+    by_hand = [2 / 5 - 2 / 5 * 0.25, 1 / 5 - 1 / 5 * 0.35 / 0.65]
+    np.testing.assert_allclose(table["net_benefit"], by_hand)
+    assert table["act_on_all"][0] == pytest.approx(2 / 5 - 3 / 5 * 0.25)
+
+
+def test_net_benefit_is_averaged_over_seeds(study):
+    found, t = calibrated(study, ROW)[0], [0.05, 0.2, 0.5]
+    table = decision_curves(found, 0, 200, t)
+    each = [decision_curves(replace(found, seeds=(0,), p=p[None]), 0, 5, t) for p in found.p]
     for name in ("net_benefit", "act_on_all"):
-        np.testing.assert_allclose(table[name], np.mean([c[name] for c in curves], axis=0))
+        np.testing.assert_allclose(table[name], np.mean([one[name] for one in each], axis=0))
     better = np.maximum(table["act_on_all"], 0)
     np.testing.assert_allclose(table["gain"], table["net_benefit"] - better)
     assert (table["gain_low"] <= table["gain_high"]).all()

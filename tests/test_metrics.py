@@ -75,14 +75,6 @@ def test_a_single_class_has_accuracy_but_no_ranking():
     assert np.isnan(ours["sensitivity_at_90_specificity"])
 
 
-def test_a_threshold_from_elsewhere_gives_sensitivity_and_specificity():
-    y, p = predictions(120, seed=4)
-    ours = metrics(y, p, flagged=p[:, 2] >= 0.3)
-    assert ours["sensitivity_at_threshold"] == pytest.approx(np.mean(p[y == 2, 2] >= 0.3))
-    assert ours["specificity_at_threshold"] == pytest.approx(np.mean(p[y != 2, 2] < 0.3))
-    assert "sensitivity_at_threshold" not in metrics(y, p)
-
-
 def test_the_threshold_is_the_lowest_that_keeps_the_specificity():
     negatives = np.arange(10) / 10
     score = np.r_[negatives, 0.85, 0.95]

@@ -203,8 +203,11 @@ def decision_curves(
 ) -> pd.DataFrame:
     r"""Return the net benefit of acting on "malignant" over threshold probabilities.
 
-    See `calibration.decision_curve`. The network is worth acting on where ``gain``, its net benefit
-    less the better of "act on all" and "act on none", is above 0.
+    .. math:: \mathrm{NB}(t) = \frac{\mathrm{TP}_t}{n} - \frac{\mathrm{FP}_t}{n} \frac{t}{1 - t}
+
+    A reader who acts at probability t holds one missed cancer as bad as (1 - t) / t needless
+    biopsies. The network is worth acting on where ``gain``, its net benefit less the better of "act
+    on all" and "act on none", is above 0.
 
     Parameters
     ----------

@@ -68,9 +68,7 @@ def bootstrap_replicates(
     groups: np.ndarray,
     seed: int,
     n_replicates: int = 10_000,
-    flagged: Mapping[str, np.ndarray] | None = None,
     wanted: Collection[str] | None = None,
-    chunk_values: int = CHUNK_VALUES,
 ) -> dict[str, pd.DataFrame]:
     """Every metric of every model in every replicate; the resamples are shared by the models.
 
@@ -84,12 +82,8 @@ def bootstrap_replicates(
     groups : numpy.ndarray
         Shape (n,), duplicate group of each image.
     seed, n_replicates : int
-    flagged : mapping of str to numpy.ndarray, optional
-        Per model, bool (n,) or (s, n): see `metrics.weighted_metrics`.
     wanted : collection of str, optional
         Names of the metrics, all by default: see `metrics.weighted_metrics`.
-    chunk_values : int
-        See `resampled_weights`; bounds the memory, never changes the result.
 
     Returns
     -------
@@ -109,11 +103,10 @@ def bootstrap_replicates(
 
     def evaluate(weights: np.ndarray) -> None:
         for name, p in models.items():
-            verdict = None if flagged is None else flagged[name]
-            parts[name].append(pd.DataFrame(_mean_over_seeds(y, p, weights, verdict, wanted)))
+            parts[name].append(pd.DataFrame(_mean_over_seeds(y, p, weights, wanted)))
 
     evaluate(np.ones((len(y), 1)))
-    for weights in resampled_weights(groups, seed, n_replicates, chunk_values):
+    for weights in resampled_weights(groups, seed, n_replicates):
         evaluate(weights)
     return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
 
@@ -122,15 +115,13 @@ def _mean_over_seeds(
     y: np.ndarray,
     p: np.ndarray,
     weights: np.ndarray,
-    flagged: np.ndarray | None,
     wanted: Collection[str] | None,
 ) -> dict[str, np.ndarray]:
     """Metrics of (n, 3) probabilities, or the mean over seeds for (s, n, 3)."""
     p = np.asarray(p)
     if p.ndim == 2:
-        return weighted_metrics(y, p, weights, flagged, wanted)
-    verdicts = [None] * len(p) if flagged is None else flagged
-    runs = [weighted_metrics(y, q, weights, v, wanted) for q, v in zip(p, verdicts, strict=True)]
+        return weighted_metrics(y, p, weights, wanted)
+    runs = [weighted_metrics(y, q, weights, wanted) for q in p]
     return {metric: np.mean([run[metric] for run in runs], axis=0) for metric in runs[0]}
 
 

@@ -1,4 +1,4 @@
-"""Calibration and clinical use: temperature, reliability, risk-coverage, decision curve."""
+"""Calibration and selective prediction: temperature, reliability, risk-coverage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from busi_utils.stats.metrics import ECE_BINS, MALIGNANT, check_predictions, confidence_bin
+from busi_utils.stats.metrics import ECE_BINS, check_predictions, confidence_bin
 from busi_utils.stats.paired_tests import wilson
 
 SMALLEST = 5e-7  # half of the last decimal kept in the prediction files stands in for zero
@@ -115,48 +115,3 @@ def risk_coverage(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     answered = np.arange(1, len(y) + 1)
     risk = np.cumsum(spread) / answered
     return pd.DataFrame({"coverage": answered / len(y), "risk": risk, "confidence": confidence})
-
-
-def decision_curve(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray) -> pd.DataFrame:
-    r"""Net benefit of acting on "malignant" at each threshold probability.
-
-    .. math:: \mathrm{NB}(t) = \frac{\mathrm{TP}_t}{n} - \frac{\mathrm{FP}_t}{n} \frac{t}{1 - t}
-
-    A reader who acts at probability t holds one missed cancer as bad as (1 - t) / t needless
-    biopsies. The model is worth using where it lies above both "act on all" and "act on none" (0).
-
-    Parameters
-    ----------
-    y : numpy.ndarray
-        Shape (n,), int.
-    p : numpy.ndarray
-        Shape (n, 3); an image is acted on when p_malignant >= t.
-    thresholds : numpy.ndarray
-        Shape (k,), in (0, 1).
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``threshold, net_benefit, act_on_all, act_on_none``.
-
-    Raises
-    ------
-    ValueError
-        If a threshold is not inside (0, 1).
-
-    References
-    ----------
-    Vickers & Elkin, Med Decis Making 2006;26:565-574.
-    """
-    y, p = check_predictions(y, p)
-    t = np.asarray(thresholds, dtype=float)
-    if not ((t > 0) & (t < 1)).all():
-        raise ValueError("Threshold probabilities must lie inside (0, 1).")
-    malignant, odds = y == MALIGNANT, t / (1 - t)
-    acted = p[:, MALIGNANT, None] >= t
-    benefit = (acted & malignant[:, None]).mean(axis=0)
-    harm = (acted & ~malignant[:, None]).mean(axis=0)
-    everyone = malignant.mean() - (~malignant).mean() * odds
-    return pd.DataFrame(
-        {"threshold": t, "net_benefit": benefit - harm * odds, "act_on_all": everyone}
-    ).assign(act_on_none=0.0)

@@ -60,22 +60,18 @@ def confidence_bin(confidence: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
     return np.clip(np.ceil(np.asarray(confidence) * bins).astype(int) - 1, 0, bins - 1)
 
 
-def _additive_terms(y: np.ndarray, p: np.ndarray, flagged: np.ndarray | None) -> sparse.csr_array:
+def _additive_terms(y: np.ndarray, p: np.ndarray) -> sparse.csr_array:
     """Per-image terms (k, n) of the metrics that are functions of weighted sums.
 
-    Rows: confusion counts (9), Brier score (1), signed calibration gap by confidence bin (15) and,
-    where a threshold's verdict is given, malignant and other images flagged (2). An image has at
-    most four terms, so a sparse product does a seventh of the work of a dense one.
+    Rows: confusion counts (9), Brier score (1), signed calibration gap by confidence bin (15). An
+    image has three terms, so a sparse product does an eighth of the work of a dense one.
     """
     images, predicted, confidence = np.arange(len(y)), p.argmax(axis=1), p.max(axis=1)
     rows = [3 * y + predicted, np.full(len(y), 9), 10 + confidence_bin(confidence)]
     brier = ((p - np.eye(len(CLASSES))[y]) ** 2).sum(axis=1)
     terms = [np.ones(len(y)), brier, (predicted == y) - confidence]
-    if flagged is not None:
-        rows.append(10 + ECE_BINS + (y != MALIGNANT))
-        terms.append(flagged.astype(float))
     where = np.concatenate(rows), np.tile(images, len(rows))
-    return sparse.csr_array((np.concatenate(terms), where), shape=(12 + ECE_BINS, len(y)))
+    return sparse.csr_array((np.concatenate(terms), where), shape=(10 + ECE_BINS, len(y)))
 
 
 def _of_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
@@ -105,7 +101,6 @@ def weighted_metrics(
     y: np.ndarray,
     p: np.ndarray,
     weights: np.ndarray,
-    flagged: np.ndarray | None = None,
     wanted: Collection[str] | None = None,
 ) -> dict[str, np.ndarray]:
     r"""All metrics of one model under every column of image weights.
@@ -119,8 +114,6 @@ def weighted_metrics(
       malignant-versus-rest AUC.
     - ``sensitivity_at_90_specificity``: malignant against the rest, read off the ROC curve of these
       very images: the highest sensitivity at specificity >= 0.9, without interpolation.
-    - ``sensitivity_at_threshold``, ``specificity_at_threshold``: of the verdict ``flagged``, made
-      with a threshold from elsewhere (inner validation). Only where ``flagged`` is given.
     - ``brier``: :math:`\sum_k (p_k - [y = k])^2`, mean over images, 0 to 2 (Brier 1950).
     - ``ece``: top-label expected calibration error with 15 equal-width bins (Guo et al. 2017),
       :math:`\sum_b \frac{n_b}{n} |\mathrm{acc}_b - \mathrm{conf}_b|`.
@@ -138,8 +131,6 @@ def weighted_metrics(
         Shape (n, 3), probabilities in the order of ``CLASSES``.
     weights : numpy.ndarray
         Shape (n, r), non-negative. In a bootstrap: how often each image was drawn.
-    flagged : numpy.ndarray, optional
-        Shape (n,), bool: called malignant at a threshold chosen on other images.
     wanted : collection of str, optional
         Names to return; all by default. The measures of ranking (AUC, AUPRC, sensitivity at a
         specificity) take nine tenths of the time, which is saved where none of them is named.
@@ -161,18 +152,12 @@ def weighted_metrics(
     """
     y, p = check_predictions(y, p)
     weights = np.asarray(weights, dtype=np.float64)
-    flagged = None if flagged is None else np.asarray(flagged, dtype=bool)
     with np.errstate(invalid="ignore", divide="ignore"):
-        sums = _additive_terms(y, p, flagged) @ weights
+        sums = _additive_terms(y, p) @ weights
         total = weights.sum(axis=0)
         values = _of_confusion(sums[:9].reshape(3, 3, -1))
         values["brier"] = sums[9] / total
-        values["ece"] = np.abs(sums[10 : 10 + ECE_BINS]).sum(axis=0) / total
-        if flagged is not None:
-            malignant = sums[3 * MALIGNANT : 3 * MALIGNANT + 3].sum(axis=0)
-            rest = total - malignant
-            values["sensitivity_at_threshold"] = sums[-2] / malignant
-            values["specificity_at_threshold"] = 1.0 - sums[-1] / rest
+        values["ece"] = np.abs(sums[10:]).sum(axis=0) / total
         if wanted is None or not set(wanted) <= set(values):
             values |= _of_rankings(y, p, weights, wanted)
     if wanted is None:
@@ -198,7 +183,7 @@ def _of_rankings(
     return values
 
 
-def metrics(y: np.ndarray, p: np.ndarray, flagged: np.ndarray | None = None) -> dict[str, float]:
+def metrics(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
     """All metrics of one model, every image counted once; see `weighted_metrics`.
 
     Examples
@@ -207,5 +192,5 @@ def metrics(y: np.ndarray, p: np.ndarray, flagged: np.ndarray | None = None) -> 
     >>> metrics(np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 2, 1]])["accuracy"]
     0.75
     """
-    values = weighted_metrics(y, p, np.ones((len(y), 1)), flagged)
+    values = weighted_metrics(y, p, np.ones((len(y), 1)))
     return {name: float(value[0]) for name, value in values.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from busi_utils.stats.metrics import MALIGNANT, check_predictions
@@ -177,12 +178,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     ----------
     Holm, Scand J Stat 1979;6:65-70.
     """
-    p_values = np.asarray(p_values, dtype=float)
-    order = np.argsort(p_values)
-    steps = p_values[order] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
+    return multipletests(p_values, method="holm")[1]
 
 
 def compare_all(models: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
