@@ -152,7 +152,7 @@ def test_models_keep_their_style_and_families_their_colour():
     main = ["mobilenetv2", "xception", "efficientnetb3", "efficientnetv2b0", "mobilenetv1"]
     assert len({model_style(m)["color"] for m in main}) == len(main)
     assert len({model_style(m)["marker"] for m in main}) == len(main)
-    assert model_style("mobilenetv2_cbam")["color"] == model_style("mobilenetv2")["color"]
-    assert model_style("mobilenetv2_cbam") != model_style("mobilenetv2")
+    assert model_style("mobilenetv2_05")["color"] == model_style("mobilenetv2")["color"]
+    assert model_style("mobilenetv2_05") != model_style("mobilenetv2")
     with pytest.raises(StudyError, match="No colour"):
         model_style("resnet")

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from busi_utils import CLASSES
 from busi_utils.stats.calibration import SMALLEST
-from busi_utils.stats.metrics import MALIGNANT
+from busi_utils.stats.metrics import BENIGN, MALIGNANT
 from busi_utils.stats.ranking import mean_auc, threshold_at_specificity
 from busi_utils.stats.resampling import as_line, replicate, summable
 from busi_utils.study.cells import Cell
@@ -27,14 +26,13 @@ from busi_utils.study.study import Study
 RULES = ("lesions", "as_given")
 SPECIFICITY = 0.9
 FEWEST_A_SIDE = 10  # images of a class below which an interval would say nothing
-_BENIGN = CLASSES.index("benign")
 
 
 def malignancy(p: np.ndarray, rule: str) -> np.ndarray:
     """Return the probability of malignancy under a rule, (..., 3) to (...)."""
     if rule == "as_given":
         return p[..., MALIGNANT]
-    both = p[..., MALIGNANT] + p[..., _BENIGN]
+    both = p[..., MALIGNANT] + p[..., BENIGN]
     return p[..., MALIGNANT] / np.maximum(both, SMALLEST)
 
 

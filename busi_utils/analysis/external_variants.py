@@ -21,7 +21,7 @@ from busi_utils.analysis.external_measures import (
 )
 from busi_utils.recipe_words import brief_of
 from busi_utils.stats.bootstrap import bootstrap_p
-from busi_utils.stats.metrics import MALIGNANT, encode
+from busi_utils.stats.metrics import MALIGNANT, NORMAL
 from busi_utils.stats.ranking import mean_auc
 from busi_utils.stats.resampling import as_line, replicate
 from busi_utils.study.cells import Cell, grid
@@ -165,7 +165,7 @@ def at_home(
         duplicate groups (n,).
     """
     found = read_row(study, ("clean", variant.model, variant.recipe))
-    lesion = found.y != encode(np.array(["normal"]))[0]
+    lesion = found.y != NORMAL
     cuts = np.reshape(variant.thresholds(study, rule), (len(variant.seeds), -1))
     cuts = cuts[:, found.images["fold"]]
     chosen = [found.seeds.index(seed) for seed in variant.seeds]

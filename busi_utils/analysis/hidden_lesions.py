@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from busi_utils import CLASSES
 from busi_utils.analysis.comparison import TRAINING, differences
 from busi_utils.analysis.damage import NONE
 from busi_utils.analysis.external_measures import auc_line, binary_replicates, malignancy
@@ -16,7 +15,7 @@ from busi_utils.analysis.subgroups import shapes_of
 from busi_utils.recipe_words import label_of
 from busi_utils.recipes import CHANGES, LOGISTIC, REFERENCE
 from busi_utils.stats.bootstrap import bootstrap_difference, bootstrap_replicates
-from busi_utils.stats.metrics import MALIGNANT, encode
+from busi_utils.stats.metrics import MALIGNANT, NORMAL, encode
 from busi_utils.stats.resampling import as_line
 from busi_utils.study.baselines import run_references
 from busi_utils.study.cells import grid
@@ -158,7 +157,7 @@ def _measured(
 ) -> dict[str, float]:
     """Return metrics of all images, and the AUC of malignant against benign lesions alone."""
     drawn = bootstrap_replicates(y, {"": p}, groups, seed, n_replicates, wanted=METRICS)[""]
-    lesion = y != CLASSES.index("normal")
+    lesion = y != NORMAL
     scores = malignancy(p, "lesions")[..., lesion]
     own = (y == MALIGNANT)[lesion], scores, scores > 0.5, groups[lesion]
     lesions = binary_replicates(*own, seed, n_replicates)[["auc"]]

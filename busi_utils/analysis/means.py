@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from busi_utils import CLASSES
 from busi_utils.analysis.clinical_use import calibration_table, referral_table
 from busi_utils.analysis.comparison import ENDS
+from busi_utils.stats.metrics import RECALLS
 from busi_utils.study.chosen_on_validation import calibrated, has_validation
 from busi_utils.study.rows import Row, read_row, summarise
 from busi_utils.study.study import Study
 
 REFERRED = 0.2
-RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 _KEYS = ["cohort", "model", "recipe"]
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from busi_utils import CLASSES
 from busi_utils.errors import StudyError
 from busi_utils.forms import ANY, AVERAGES
 from busi_utils.kept import read_kept
 from busi_utils.recipe_words import label_of
 from busi_utils.recipes import ORIGINAL
+from busi_utils.stats.metrics import MALIGNANT
 from busi_utils.stats.paired_tests import holm, wilson
 from busi_utils.study.cells import Cell
 from busi_utils.study.execution import run_alone
@@ -37,7 +37,7 @@ def malignant_roc(found: OutOfFold) -> tuple[np.ndarray, np.ndarray, float]:
     """Return 1 - specificity and sensitivity of the first seed, malignant against the rest, and
     the AUC averaged over seeds.
     """
-    positive, scores = found.y == CLASSES.index("malignant"), found.p[:, :, -1]
+    positive, scores = found.y == MALIGNANT, found.p[:, :, MALIGNANT]
     fpr, tpr, _ = roc_curve(positive, scores[0])
     return fpr, tpr, float(np.mean([roc_auc_score(positive, score) for score in scores]))
 

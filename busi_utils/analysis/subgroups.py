@@ -18,7 +18,7 @@ from busi_utils.errors import StudyError
 from busi_utils.forms import LESIONS
 from busi_utils.kept import keep_table, kept_of_images
 from busi_utils.stats.bootstrap import bootstrap_p
-from busi_utils.stats.metrics import MALIGNANT
+from busi_utils.stats.metrics import MALIGNANT, RECALLS
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 from busi_utils.study.predictions import OutOfFold
 from busi_utils.study.study import Study
@@ -26,7 +26,6 @@ from busi_utils.study.study import Study
 FEWEST = 20
 """A class with fewer images in a group has no recall of its own: its interval would say nothing."""
 EVERY = "every image"
-_RECALLS = [f"recall_{name}" for name in CLASSES]
 
 
 def lesion_shapes(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> pd.DataFrame:
@@ -227,7 +226,7 @@ def _rates(
         for group in groups.cat.categories:
             inside = (groups == group).to_numpy()
             rates[attribute, group, "accuracy"] = (right * inside, inside)
-            for c, recall in enumerate(_RECALLS):
+            for c, recall in enumerate(RECALLS):
                 of = inside & (found.y == c)
                 rates[attribute, group, recall] = (right * of, of)
     return rates
@@ -235,13 +234,13 @@ def _rates(
 
 def _with_balanced(replicates: pd.DataFrame, counts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Add balanced accuracy to the replicates of one attribute; drop recalls of too few images."""
-    enough = (counts >= FEWEST).set_axis(_RECALLS, axis=1)
-    common = [recall for recall in _RECALLS if enough[recall].all()]
+    enough = (counts >= FEWEST).set_axis(RECALLS, axis=1)
+    common = [recall for recall in RECALLS if enough[recall].all()]
     whole = {}
     for group in counts.index:
         table = replicates[group]
         few = enough.columns[~enough.loc[group]]
-        recalls = table[_RECALLS].assign(**dict.fromkeys(few, np.nan))
+        recalls = table[list(RECALLS)].assign(**dict.fromkeys(few, np.nan))
         balanced = recalls[common].mean(axis=1, skipna=False) if len(common) > 1 else np.nan
         whole[group] = table[["accuracy"]].assign(balanced_accuracy=balanced).join(recalls)
     return whole

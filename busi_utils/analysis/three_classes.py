@@ -22,7 +22,7 @@ from busi_utils.analysis.external_variants import (
 )
 from busi_utils.analysis.ruler import BesideReaders, beside_the_readers
 from busi_utils.stats.bootstrap import bootstrap_replicates
-from busi_utils.stats.metrics import MALIGNANT, encode
+from busi_utils.stats.metrics import MALIGNANT, NORMAL, RECALLS, encode
 from busi_utils.stats.ranking import mean_auc
 from busi_utils.stats.resampling import as_line, replicate
 from busi_utils.study.rows import read_row
@@ -30,10 +30,9 @@ from busi_utils.study.study import Study
 
 METRICS = (
     *("balanced_accuracy", "accuracy", "macro_auc", "auc_normal", "auc_malignant"),
-    *(f"recall_{name}" for name in CLASSES),
+    *RECALLS,
     *("ece", "brier"),
 )
-_NORMAL = CLASSES.index("normal")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def measures(
         Its seed and number of replicates.
     """
     drawn = bootstrap_replicates(y, {"it": p}, groups, *draw, wanted=METRICS)["it"]
-    lesion = y != _NORMAL
+    lesion = y != NORMAL
     pairs = y[lesion] == MALIGNANT, malignancy(p[:, lesion], "lesions"), groups[lesion]
     auc = mean_auc(*pairs)
     # The patients are drawn as for the other columns, those without a lesion too.

@@ -19,12 +19,11 @@ from busi_utils.errors import StudyError
 from busi_utils.forms import WITHIN
 from busi_utils.kept import keep_table, kept_of_images
 from busi_utils.recipes import LOGISTIC
-from busi_utils.stats.metrics import MALIGNANT, encode
+from busi_utils.stats.metrics import MALIGNANT, NORMAL, encode
 from busi_utils.study.execution import run_alone
 from busi_utils.study.rows import read_row
 from busi_utils.study.study import Study
 
-_NORMAL = 0
 _SEED = 0
 
 
@@ -42,7 +41,7 @@ def difficulty(
         there, five folds by patient; home and there.
     """
     home = read_row(study, ("clean", model, LOGISTIC))
-    lesion = home.y != _NORMAL
+    lesion = home.y != NORMAL
     table = _scores(study, data, model)
     away = data.manifest["label"] == "malignant", data.manifest["patient"].to_numpy()
     asked = {

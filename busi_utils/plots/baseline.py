@@ -20,6 +20,7 @@ from busi_utils.analysis.reported import (
 from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH
 from busi_utils.recipe_words import label_of
 from busi_utils.recipes import ONE_TRAINING
+from busi_utils.stats.metrics import MALIGNANT
 from busi_utils.study.predictions import OutOfFold
 from busi_utils.study.rows import confusion
 
@@ -173,5 +174,5 @@ def _matrix(ax: Axes, counts: np.ndarray) -> None:
 
 def missed(found: OutOfFold) -> float:
     """Return the share of malignant images that are not called malignant."""
-    malignant = confusion(found)[CLASSES.index("malignant")]
-    return float(1 - malignant[CLASSES.index("malignant")] / malignant.sum())
+    malignant = confusion(found)[MALIGNANT]
+    return float(1 - malignant[MALIGNANT] / malignant.sum())

@@ -38,7 +38,7 @@ PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#0
 CLASS_COLOURS = {"normal": "#CC79A7", "benign": "#0072B2", "malignant": "#D55E00"}
 CLASS_LINES = {"normal": ":", "benign": "--", "malignant": "-"}
 
-_FAMILIES = {  # a variant such as mobilenetv2_cbam shares the colour of its family
+_FAMILIES = {  # a variant such as mobilenetv2_05 shares the colour of its family
     "mobilenetv2": ("#0072B2", "o"),
     "xception": ("#D55E00", "s"),
     "efficientnetb3": ("#009E73", "^"),
@@ -99,7 +99,7 @@ def model_style(model: str) -> dict[str, Any]:
         If the model belongs to no known family.
     """
     for family, (colour, marker) in _FAMILIES.items():
-        if model == family or model.startswith(family):
+        if model.startswith(family):
             variant = zlib.crc32(model.encode()) % len(_VARIANT_LINES)
             line = "-" if model == family else _VARIANT_LINES[variant]
             return {"color": colour, "marker": marker, "linestyle": line}

@@ -10,7 +10,8 @@ from scipy import sparse
 from busi_utils import CLASSES, SUM_TOLERANCE
 from busi_utils.stats.ranking import WeightedRanking
 
-MALIGNANT = CLASSES.index("malignant")
+NORMAL, BENIGN, MALIGNANT = map(CLASSES.index, ("normal", "benign", "malignant"))
+RECALLS = tuple(f"recall_{name}" for name in CLASSES)
 ECE_BINS = 15
 _RANKING_MEASURES = {"auc": WeightedRanking.auc, "auprc": WeightedRanking.average_precision}
 _AT_SPECIFICITY = "sensitivity_at_90_specificity"
