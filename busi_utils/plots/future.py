@@ -72,7 +72,7 @@ def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
             ax.vlines(x, *ends, color=colour, lw=0.9)
             ax.plot(x, row.balanced_accuracy, **style)
     for ax, words in zip(axes, axes_of.values(), strict=True):
-        log_axis(ax, (1, 3))
+        log_axis(ax)
         ax.set_xlabel(words)
     axes[0].set_ylabel("balanced accuracy")
     handles, labels = axes[0].get_legend_handles_labels()

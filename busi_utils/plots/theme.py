@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,10 @@ def use_theme() -> None:
     )
 
 
-def log_axis(ax: Axes, subs: Sequence[int] = (1, 2, 5)) -> None:
-    """Make the x-axis logarithmic, with plain numbers at these multiples of powers of ten."""
+def log_axis(ax: Axes) -> None:
+    """Make the x-axis logarithmic, with plain numbers at 1, 2 and 5 times powers of ten."""
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_locator(NullLocator())
 
