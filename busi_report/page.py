@@ -18,6 +18,7 @@ import cv2
 
 from busi_phantom.render import render_phantoms
 from busi_utils import CLASSES
+from busi_utils.deploy.prediction import NETWORK, RELEASE, RESTORE, read_release
 from busi_utils.errors import StudyError
 from busi_utils.kept import read_bytes, read_json
 from busi_utils.record.numbers import read_metrics
@@ -25,15 +26,12 @@ from busi_utils.record.templates import environment, fill
 from busi_utils.workspace import REPOSITORY, workspace_for, write_text
 
 SOURCES = REPOSITORY / "page"
-RELEASE = REPOSITORY / "release"
-NETWORK = "mobilenetv2_fp16.onnx"
 RULES = REPOSITORY / "busi_utils" / "data" / "frame_rules.json"
 BUILT = REPOSITORY / "build" / "page"
 PAGE = BUILT / "busi-predict.html"
 LARGEST = 26_000_000  # bytes
 _STAMPS = ("installed-page.json", "installed-all.json")
 RUNTIME = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-_AGAIN = "restore it from the repository."
 _EXPECTED = """\
 {% if errors is defined and baseline.tuned is defined %}
 What to expect, from networks trained like this one: on BUSI images that they were not trained on, \
@@ -106,14 +104,10 @@ def build_page(target: Path = PAGE, modules: Path | None = None) -> Path:
     """
     dist = (modules or packages()) / "onnxruntime-web"
     version = read_json(dist / "package.json", "run 'make clean' and build again.")["version"]
-    runtime, glue, wasm = (read_bytes(dist / "dist" / name, _AGAIN) for name in RUNTIME)
-    facts = read_json(RELEASE / "release.json", _AGAIN, ("classes", "refer_below", "size", "files"))
-    network = read_bytes(RELEASE / NETWORK, _AGAIN)
-    sha256 = hashlib.sha256(network).hexdigest()
-    if facts["files"].get(NETWORK, {}).get("sha256") != sha256:
-        raise StudyError(f"{RELEASE / NETWORK} is not the file that was released: {_AGAIN}")
+    runtime, glue, wasm = (read_bytes(dist / "dist" / name, RESTORE) for name in RUNTIME)
+    facts, network = read_release(RELEASE)
     shown = {name: facts[name] for name in ("classes", "refer_below", "size")}
-    shown["rules"] = read_json(RULES, _AGAIN, ("sentences",))
+    shown["rules"] = read_json(RULES, RESTORE, ("sentences",))
     shown["samples"] = samples()
     shown["bytes"] = {"glue": len(glue), "wasm": len(wasm), "model": len(network)}
     own = [(SOURCES / name).read_text(encoding="utf-8") for name in ("frame.js", "page.js")]
@@ -130,7 +124,7 @@ def build_page(target: Path = PAGE, modules: Path | None = None) -> Path:
         "network": _packed(network),
         "model": NETWORK,
         "megabytes": f"{len(network) / 1e6:.1f}",
-        "sha256": sha256[:16],
+        "sha256": facts["files"][NETWORK]["sha256"][:16],
         "runtime_version": version,
         "expected": fill(_EXPECTED, read_metrics(workspace_for("busi")), "The page").strip(),
     }

@@ -20,7 +20,7 @@ from busi_utils.workspace import REPOSITORY
 
 RELEASE = REPOSITORY / "release"
 NETWORK = "mobilenetv2_fp16.onnx"
-_RESTORE = "restore it from the repository."
+RESTORE = "restore it from the repository."
 _DICOM = slice(128, 132)
 
 
@@ -107,6 +107,17 @@ class Answer:
         return cv2.resize(self.within(shape), shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def read_release(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """Return what ``release.json`` says and the network, if it is the one that was released."""
+    keys = ("classes", "refer_below", "size", "files")
+    facts = read_json(folder / "release.json", RESTORE, keys)
+    network = read_bytes(folder / NETWORK, RESTORE)
+    listed = facts["files"].get(NETWORK, {}).get("sha256")
+    if hashlib.sha256(network).hexdigest() != listed:
+        raise StudyError(f"{folder / NETWORK} is not the file that was released: {RESTORE}")
+    return facts, network
+
+
 class Release:
     """The released network in ONNX Runtime.
 
@@ -124,12 +135,7 @@ class Release:
     """
 
     def __init__(self, threads: int = 0, folder: Path = RELEASE) -> None:
-        keys = ("classes", "refer_below", "size", "files")
-        self.facts = read_json(folder / "release.json", _RESTORE, keys)
-        self._network = read_bytes(folder / NETWORK, _RESTORE)
-        listed = self.facts["files"].get(NETWORK, {}).get("sha256")
-        if hashlib.sha256(self._network).hexdigest() != listed:
-            raise StudyError(f"{folder / NETWORK} is not the file that was released: {_RESTORE}")
+        self.facts, self._network = read_release(folder)
         self._threads = threads
 
     @cached_property

@@ -16,7 +16,7 @@ from busi_utils.audit.images import RULES
 from busi_utils.deploy import formats, tables
 from busi_utils.deploy.graph import shortened
 from busi_utils.deploy.letterbox import from_any_image
-from busi_utils.deploy.prediction import NETWORK, RELEASE
+from busi_utils.deploy.prediction import NETWORK, RELEASE, RESTORE
 from busi_utils.deploy.runtimes import runtime_of
 from busi_utils.deploy.training import RELEASED, released_network
 from busi_utils.errors import StudyError
@@ -171,7 +171,7 @@ def _whole(core: bytes, size: int) -> bytes:
 
 def write_card(study: Study) -> None:
     """Write ``release/README.md`` from its template, the metrics and ``release.json``."""
-    facts = read_json(RELEASE / "release.json", "restore it from the repository.")
+    facts = read_json(RELEASE / "release.json", RESTORE)
     found = out_of_fold(study.workspace, *_ROW)
     small = small_lesions(found, study.manifest, RELEASED.seed, n_replicates=1)
     values = read_metrics(study.workspace) | {"release": facts, "small": small, "rules": RULES}
