@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from busi_utils import CLASSES
-from busi_utils.audit.class_folders import class_root
+from busi_utils.audit.class_folders import files_of
 from busi_utils.audit.images import read_mask
-from busi_utils.audit.sources import masks_beside
+from busi_utils.audit.sources import masks_of
 from busi_utils.errors import StudyError
 from busi_utils.forms import LESIONS
 from busi_utils.kept import keep_table, kept_of_images
@@ -52,11 +52,12 @@ def lesion_shapes(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> 
     StudyError
         If a mask cannot be read.
     """
-    rows = []
-    for row in manifest[manifest["lesion_fraction"] > 0].itertuples():
-        image = class_root(sources[row.source]) / row.path
-        files = masks_beside(image.parent)[image.stem.lower()]
-        rows.append((row.image_id, *largest_lesion(read_mask(files, (row.height, row.width)))))
+    lesions = manifest[manifest["lesion_fraction"] > 0]
+    masks = masks_of(files_of(lesions, sources))
+    rows = [
+        (row.image_id, *largest_lesion(read_mask(own, (row.height, row.width))))
+        for row, own in zip(lesions.itertuples(), masks, strict=True)
+    ]
     columns = ["image_id", "width_px", "height_px", "taller", "solidity"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import pandas as pd
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
@@ -54,6 +57,12 @@ def class_root(folder: str | Path) -> Path:
     if not Path(folder).is_dir():
         raise StudyError(f"The data folder {folder} does not exist: correct the path.")
     return next(iter(class_folders(Path(folder)).values())).parent
+
+
+def files_of(images: pd.DataFrame, sources: Mapping[str, str | Path]) -> list[Path]:
+    """Return the absolute path of each image of a manifest."""
+    roots = {name: class_root(folder).resolve() for name, folder in sources.items()}
+    return [roots[row.source] / row.path for row in images.itertuples()]
 
 
 def subfolders(folder: Path) -> list[Path]:

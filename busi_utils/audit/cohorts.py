@@ -20,12 +20,12 @@ from pathlib import Path
 import pandas as pd
 
 from busi_utils import CLASSES
-from busi_utils.audit.class_folders import class_root
+from busi_utils.audit.class_folders import files_of
 from busi_utils.audit.duplicates import preferred
 from busi_utils.audit.folds import COLUMNS, FOLDS
 from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.audit.published import facts_of
-from busi_utils.audit.sources import masks_beside
+from busi_utils.audit.sources import masks_of
 from busi_utils.errors import StudyError
 
 COHORTS = ("clean", "grouped", "raw", "raw_with_masks", "pawlowska", "curated450")
@@ -50,8 +50,7 @@ def build_cohorts(
         ``curated450`` exist only if the published lists know images of the data set, enough of each
         class for the folds; else a warning tells.
     """
-    roots = {name: class_root(folder).resolve() for name, folder in sources.items()}
-    files = [str(roots[row.source] / row.path) for row in manifest.itertuples()]
+    files = [str(path) for path in files_of(manifest, sources)]
     table = manifest.assign(group=manifest["duplicate_group"], path=files)
     facts = facts_of(manifest)
     cohorts = {
@@ -108,12 +107,10 @@ def cohort_files(
 
 def _with_masks(table: pd.DataFrame) -> pd.DataFrame:
     """Append each image's masks as further images of its class and group."""
-    beside = {folder: masks_beside(folder) for folder in {Path(p).parent for p in table["path"]}}
     rows = []
-    for row in table.itertuples():
-        image = Path(row.path)
+    for row, masks in zip(table.itertuples(), masks_of(table["path"]), strict=True):
         rows.append((row.image_id, row.label, row.group, row.path))
-        for mask in beside[image.parent].get(image.stem.lower(), []):
-            name = row.image_id + (mask.stem[len(image.stem) :] or "_mask")
+        for mask in masks:
+            name = row.image_id + (mask.stem[len(Path(row.path).stem) :] or "_mask")
             rows.append((name, row.label, row.group, str(mask)))
     return pd.DataFrame(rows, columns=[*COLUMNS, "path"])

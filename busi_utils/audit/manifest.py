@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from busi_utils import forms
-from busi_utils.audit.class_folders import class_root
+from busi_utils.audit.class_folders import files_of
 from busi_utils.audit.duplicates import duplicate_groups, find_duplicates, preferred
 from busi_utils.audit.images import RULES, decode, looks_like_mask, pixel_sha256, read_mask
 from busi_utils.audit.marks import is_annotated
 from busi_utils.audit.published import SOURCE, facts_of
-from busi_utils.audit.sources import SourceImage, masks_beside, raise_problems, scan_sources
+from busi_utils.audit.sources import SourceImage, masks_of, raise_problems, scan_sources
 from busi_utils.errors import StudyError
 from busi_utils.kept import read_kept
 from busi_utils.workspace import Workspace
@@ -167,17 +167,14 @@ def changed_masks(manifest: pd.DataFrame, sources: Mapping[str, str | Path]) -> 
     StudyError
         If a mask cannot be read.
     """
-    roots = {name: class_root(folder).resolve() for name, folder in sources.items()}
-    files = [roots[row.source] / row.path for row in manifest.itertuples()]
-    beside = {folder: masks_beside(folder) for folder in {path.parent for path in files}}
 
-    def share(path: Path, shape: tuple[int, int]) -> float:
-        masks = beside[path.parent].get(path.stem.lower(), [])
+    def share(masks: list[Path], shape: tuple[int, int]) -> float:
         return round(float(read_mask(masks, shape).mean()), 6)
 
+    masks = masks_of(files_of(manifest, sources))
     shapes = zip(manifest["height"], manifest["width"], strict=True)
     with ThreadPoolExecutor() as pool:
-        found = np.array(list(pool.map(share, files, shapes)))
+        found = np.array(list(pool.map(share, masks, shapes)))
     return manifest["image_id"][found != manifest["lesion_fraction"]].tolist()
 
 

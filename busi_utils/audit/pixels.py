@@ -14,7 +14,7 @@ import pandas as pd
 from busi_utils import workspace
 from busi_utils.audit.images import letterbox, pixel_sha256, read_grey, read_mask, squeeze
 from busi_utils.audit.marks import without_marks
-from busi_utils.audit.sources import masks_beside
+from busi_utils.audit.sources import masks_of
 from busi_utils.errors import StudyError
 from busi_utils.locks import lock_file
 from busi_utils.workspace import atomic_path
@@ -78,8 +78,7 @@ def load_masks(files: pd.DataFrame, size: int, fit: Fit = "letterbox") -> np.mem
         Shape (n, size, size), dtype uint8, 0 or 1; read-only. All 0 for an image without mask.
     """
     place = _fitter(fit)
-    beside = {folder: masks_beside(folder) for folder in {Path(p).parent for p in files["path"]}}
-    rows = [(p, beside[Path(p).parent].get(Path(p).stem.lower(), [])) for p in files["path"]]
+    rows = list(zip(files["path"], masks_of(files["path"]), strict=True))
 
     def one(row: tuple[str, list[Path]]) -> np.ndarray:
         path, masks = row

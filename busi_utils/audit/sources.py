@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -74,6 +74,13 @@ def masks_beside(folder: Path) -> dict[str, list[Path]]:
             if is_image_file(path) and stem is not None:
                 found.setdefault(stem.lower(), []).append(path)
     return found
+
+
+def masks_of(files: Iterable[str | Path]) -> list[list[Path]]:
+    """Return the masks of each image file, see `masks_beside`; every folder is listed once."""
+    paths = [Path(file) for file in files]
+    beside = {folder: masks_beside(folder) for folder in {path.parent for path in paths}}
+    return [beside[path.parent].get(path.stem.lower(), []) for path in paths]
 
 
 def find_images(sources: Mapping[str, str | Path]) -> list[SourceImage]:
