@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from busi_utils.analysis.comparison import NETWORK, title_of
 from busi_utils.models import MODELS
-from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH, log_axis, model_style
+from busi_utils.plots.theme import CEILING, PALETTE, PRINT_WIDTH, dots, log_axis, model_style
 from busi_utils.recipe_words import label_of
 from busi_utils.recipes import MEAN
 
@@ -40,7 +39,7 @@ def forest(table: pd.DataFrame, recipes: Sequence[str], metric: str) -> Figure:
     for recipe, offset, marker, colour in zip(recipes, offsets, _MARKERS, PALETTE, strict=False):
         part = rows[rows["recipe"] == recipe].set_index("model").reindex(best.index)
         y = np.arange(len(best)) + offset
-        _dots(ax, part[metric], part[f"{metric}_low"], part[f"{metric}_high"], y, colour, marker)
+        dots(ax, part[metric], part[f"{metric}_low"], part[f"{metric}_high"], y, colour, marker)
         ax.plot([], [], marker, color=colour, label=label_of(recipe))
     ax.set_yticks(range(len(best)), [title_of(model) for model in best.index])
     for y in np.arange(len(best) - 1) + 0.5:
@@ -48,13 +47,6 @@ def forest(table: pd.DataFrame, recipes: Sequence[str], metric: str) -> Figure:
     ax.set(xlabel=f"{metric.replace('_', ' ')} on clean, out of fold", ylim=(-0.6, len(best) - 0.4))
     fig.legend(loc="outside lower center", ncols=2)
     return fig
-
-
-def _dots(
-    ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, y: np.ndarray, colour: str, marker: str
-) -> None:
-    ax.hlines(y, low, high, color=colour, lw=1.2)
-    ax.plot(x, y, marker, color=colour)
 
 
 def worth(table: pd.DataFrame) -> Figure:
@@ -80,7 +72,7 @@ def worth(table: pd.DataFrame) -> Figure:
     for ax, kind, colour in zip(axes[:, 0], kinds, PALETTE * 2, strict=False):
         part = table[titles == kind].iloc[::-1]
         y = np.arange(len(part))
-        _dots(ax, part["worth_value"], part["worth_low"], part["worth_high"], y, colour, "o")
+        dots(ax, part["worth_value"], part["worth_low"], part["worth_high"], y, colour, "o")
         ax.axvline(0, color="0.4", lw=0.8, ls=":")
         ax.set_yticks(y, part["label"])
         ax.set_ylim(-0.7, len(part) - 0.3)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -88,6 +90,14 @@ def log_axis(ax: Axes) -> None:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_locator(NullLocator())
+
+
+def dots(
+    ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, y: np.ndarray, colour: str, marker: str
+) -> None:
+    """Draw a mark at each (x, y), on a line from low to high."""
+    ax.hlines(y, low, high, color=colour, lw=1.2)
+    ax.plot(x, y, marker, color=colour)
 
 
 def model_style(model: str) -> dict[str, Any]:

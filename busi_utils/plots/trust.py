@@ -7,14 +7,13 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from busi_utils.analysis import attention_measures, hidden_lesions
 from busi_utils.analysis.comparison import title_of
 from busi_utils.analysis.damage import CORRUPTIONS
-from busi_utils.plots.theme import CEILING, CLASS_COLOURS, PALETTE, PRINT_WIDTH, model_style
+from busi_utils.plots.theme import CEILING, CLASS_COLOURS, PALETTE, PRINT_WIDTH, dots, model_style
 from busi_utils.stats.paired_tests import wilson
 
 _METRIC_LINES = {"accuracy": "-", "recall_malignant": "--"}
@@ -72,7 +71,7 @@ def shortcuts(table: pd.DataFrame, ceiling: float) -> Figure:
     for classifier, (colour, marker, offset) in styles.items():
         part = table[table["classifier"] == classifier]
         y = part["label"].map(place) + offset
-        _dots(ax, part, "accuracy", y, colour, marker)
+        dots(ax, part["accuracy"], part["accuracy_low"], part["accuracy_high"], y, colour, marker)
         ax.plot([], [], marker, color=colour, label=classifier)
     ax.plot([], [], ":", color="0.4", lw=0.9, label="commonest class")
     ax.plot([], [], "--", color="0.4", lw=0.9, label=CEILING)
@@ -109,7 +108,8 @@ def localisation(tables: Mapping[str, pd.DataFrame]) -> Figure:
             for label, offset, marker in (("benign", 0.15, "o"), ("malignant", -0.15, "s")):
                 part = table[(table["label"] == label) & (table["measure"] == measure)]
                 y = part["method"].map(place) + offset
-                _dots(ax, part, "value", y, CLASS_COLOURS[label], marker, ("low", "high"))
+                x, low, high = part["value"], part["low"], part["high"]
+                dots(ax, x, low, high, y, CLASS_COLOURS[label], marker)
                 ax.plot([], [], marker, color=CLASS_COLOURS[label], label=label)
             ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             ax.set_yticks(list(place.values()), [labels[method] for method in place])
@@ -142,7 +142,8 @@ def external_variants(table: pd.DataFrame, aim: float, beside: Mapping[str, floa
     for one, (colour, marker, offset) in styles.items():
         part = table[(table["networks"] == "one") == one]
         if len(part):
-            _dots(ax, part, "auc", part["variant"].map(place) + offset, colour, marker)
+            y = part["variant"].map(place) + offset
+            dots(ax, part["auc"], part["auc_low"], part["auc_high"], y, colour, marker)
             words = "one network, averaged over all" if one else "mean of the networks"
             ax.plot([], [], marker, color=colour, label=words)
     ax.plot([], [], ":", color="0.4", lw=0.9, label=f"aim set beforehand, {aim:.2f}")
@@ -180,17 +181,3 @@ def calibration_shift(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: 
     handles, names = curve.get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=2)
     return fig
-
-
-def _dots(
-    ax: Axes,
-    part: pd.DataFrame,
-    metric: str,
-    y: pd.Series,
-    colour: str,
-    marker: str,
-    ends: tuple[str, str] | None = None,
-) -> None:
-    low, high = ends or (f"{metric}_low", f"{metric}_high")
-    ax.hlines(y, part[low], part[high], color=colour, lw=1.2)
-    ax.plot(part[metric], y, marker, color=colour)
