@@ -166,14 +166,13 @@ def save_figure(
     if dataset == "phantom":
         _stamp(fig)
     target = workspace.figures / f"{name}.svg"
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "busi"}):
-        with atomic_path(target) as path:
-            metadata = {"Date": None, "Creator": None, "Title": name, "Description": alt}
-            fig.savefig(path, format="svg", metadata=metadata)
-            svg = _settled(path.read_text(encoding="utf-8"), name)
-            path.write_text(svg, encoding="utf-8", newline="\n")
-        with atomic_path(target.with_suffix(".png")) as path:
-            fig.savefig(path, format="png", dpi=RASTER_DPI, metadata={"Software": None})
+    with atomic_path(target) as path:
+        metadata = {"Date": None, "Creator": None, "Title": name, "Description": alt}
+        fig.savefig(path, format="svg", metadata=metadata)
+        svg = _settled(path.read_text(encoding="utf-8"), name)
+        path.write_text(svg, encoding="utf-8", newline="\n")
+    with atomic_path(target.with_suffix(".png")) as path:
+        fig.savefig(path, format="png", dpi=RASTER_DPI, metadata={"Software": None})
     entry = {
         "file": target.name,
         "raster": f"{name}.png",
