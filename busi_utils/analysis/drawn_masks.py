@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pandas as pd
 
 from busi_utils.analysis.external import ADAPTED, EXTERNAL, ExternalData, adapt
 from busi_utils.analysis.masks import MARGINS, RULES, VERSION, Rule, cut_out, measures
-from busi_utils.audit.external_sets import placed_mask, read_external
+from busi_utils.audit.external_sets import placed_mask
 from busi_utils.audit.images import letterbox, read_grey
 from busi_utils.audit.pixels import load_masks
 from busi_utils.forms import MASKS, SECOND_LOOKS
@@ -44,10 +43,9 @@ def drawn_away(data: ExternalData, rule: Rule, adapted: bool = False) -> Product
 
     ``adapted`` as in `external.external`.
     """
-    digest = hashlib.sha256("".join(sorted(data.manifest["sha256"])).encode()).hexdigest()[:16]
-    settings = {"version": VERSION, "images": digest, "adapted": adapted}
+    settings = {"version": VERSION, "images": data.digest, "adapted": adapted}
     settings["rules"] = [asdict(rule)]
-    compute = partial(_drawn_away, name=data.name, folder=data.folder)
+    compute = partial(_drawn_away, data=data)
     ending = ADAPTED if adapted else ""
     return Product("masks", settings, compute, MASKS, data.name, EXTERNAL, ending)
 
@@ -77,12 +75,11 @@ def _drawn_at_home(
 
 
 def _drawn_away(
-    study: Study, cell: Cell, network: Network, settings: dict[str, Any], name: str, folder: str
+    study: Study, cell: Cell, network: Network, settings: dict[str, Any], data: ExternalData
 ) -> pd.DataFrame:
     from busi_utils.training.inference import prepared, wanted_range
 
-    files = read_external(name, folder)
-    files = files[files["excluded_because"] == ""].reset_index(drop=True)
+    files = data.files()
     outlines = np.stack([_outline(row.path, row.mask, study.size) for row in files.itertuples()])
     if settings["adapted"]:
         recipe = recipe_of(cell.recipe)

@@ -59,6 +59,24 @@ class ExternalData:
     manifest: pd.DataFrame
     folder: str
 
+    @property
+    def malignant(self) -> np.ndarray:
+        """Whether each image of the manifest shows a malignant lesion, (n,) bool."""
+        return (self.manifest["label"] == "malignant").to_numpy()
+
+    @property
+    def digest(self) -> str:
+        """Short hash of the images that are asked about."""
+        return hashlib.sha256("".join(sorted(self.manifest["sha256"])).encode()).hexdigest()[:16]
+
+    def files(self) -> pd.DataFrame:
+        """Read the folder; see `external_sets.read_external`, only images that are asked about."""
+        return _used(read_external(self.name, self.folder))
+
+
+def _used(images: pd.DataFrame) -> pd.DataFrame:
+    return images[images["excluded_because"] == ""].reset_index(drop=True)
+
 
 def prepare_external(name: str, dataset: str, workspace: Workspace) -> ExternalData:
     """Read an external data set and keep its manifest, or read the manifest that was kept.
@@ -80,9 +98,7 @@ def prepare_external(name: str, dataset: str, workspace: Workspace) -> ExternalD
             f"{EXTERNAL_SETS[name].title} was not named and {path} does not exist: set "
             f"{EXTERNAL_SETS[name].variable} to its folder."
         )
-    kept = read_kept(path, EXTERNAL_MANIFEST)
-    used = kept[kept["excluded_because"] == ""].reset_index(drop=True)
-    return ExternalData(name, used, folder)
+    return ExternalData(name, _used(read_kept(path, EXTERNAL_MANIFEST)), folder)
 
 
 def title_of_set(name: str, dataset: str) -> str:
@@ -114,32 +130,26 @@ def external(data: ExternalData, adapted: bool = False, averaged: bool = False) 
         Ask one network, whose trained weights are the means over those of all folds of the cell's
         row (Wortsman et al., ICML 2022;162:23965-23998), filed under the first fold's name.
     """
-    digest = hashlib.sha256("".join(sorted(data.manifest["sha256"])).encode()).hexdigest()[:16]
-    settings = {"version": _VERSION, "images": digest, "adapted": adapted}
+    settings = {"version": _VERSION, "images": data.digest, "adapted": adapted}
     settings |= {"averaged_folds": list(range(FOLDS))} if averaged else {}
-    compute = partial(_compute, name=data.name, folder=data.folder)
+    compute = partial(_compute, data=data)
     ending = (AVERAGED if averaged else "") + (ADAPTED if adapted else "")
     return Product("predictions", settings, compute, PREDICTIONS, data.name, EXTERNAL, ending)
 
 
 def _compute(
-    study: Study,
-    cell: Cell,
-    network: Network,
-    settings: dict[str, Any],
-    name: str,
-    folder: str,
+    study: Study, cell: Cell, network: Network, settings: dict[str, Any], data: ExternalData
 ) -> pd.DataFrame:
     from busi_utils.study.cell_training import averaged_network
     from busi_utils.training.inference import predict, prepared, wanted_range
 
-    if not folder:
+    if not data.folder:
+        known = EXTERNAL_SETS[data.name]
         raise StudyError(
-            f"{EXTERNAL_SETS[name].title} is to be predicted and was not named: set "
-            f"{EXTERNAL_SETS[name].variable} to its folder."
+            f"{known.title} is to be predicted and was not named: set {known.variable} to its "
+            "folder."
         )
-    files = read_external(name, folder)
-    files = files[files["excluded_because"] == ""].reset_index(drop=True)
+    files = data.files()
     recipe = recipe_of(cell.recipe)
     input_range = wanted_range(backbone_of(cell.model), recipe)
     pixels = np.asarray(prepared(files, recipe, study.size))

@@ -103,20 +103,19 @@ def external_table(
     pd.DataFrame
         ``variant``, then the columns of `external_measures.external_line`.
     """
-    malignant = (data.manifest["label"] == "malignant").to_numpy()
     patients = data.manifest["patient"].to_numpy()
     lines, every, every_cut = [], [], {rule: [] for rule in RULES}
     for variant in variants:
         p = read_external_predictions(study, data, variant)
         cuts = {rule: variant.thresholds(study, rule) for rule in RULES}
-        found = external_line(malignant, p, cuts, patients, seed, n_replicates)
+        found = external_line(data.malignant, p, cuts, patients, seed, n_replicates)
         lines += [{"variant": variant.label} | line for line in found]
         if not (variant.adapted or variant.averaged):
             every.append(p)
             every_cut = {rule: every_cut[rule] + cuts[rule] for rule in RULES}
     if len(every) > 1:
         p = np.concatenate(every)
-        found = external_line(malignant, p, every_cut, patients, seed, n_replicates, ["mean"])
+        found = external_line(data.malignant, p, every_cut, patients, seed, n_replicates, ["mean"])
         lines += [{"variant": "all networks together"} | line for line in found]
     return pd.DataFrame(lines)
 
@@ -132,13 +131,12 @@ def paired_differences(
         ``variant, worth_value, worth_low, worth_high``: in points, paired by patient, the mean over
         the networks of each variant; rule ``lesions``. ``p``: see `bootstrap.bootstrap_p`.
     """
-    malignant = (data.manifest["label"] == "malignant").to_numpy()
     patients = data.manifest["patient"].to_numpy()
 
     aucs = {}
     for one in variants:
         scores = malignancy(read_external_predictions(study, data, one), "lesions")
-        aucs[one.label] = mean_auc(malignant, scores, patients)
+        aucs[one.label] = mean_auc(data.malignant, scores, patients)
 
     def every(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {label: auc(weights) for label, auc in aucs.items()}
@@ -221,9 +219,8 @@ def calibration_parts(
     """
     truth, scores, *_ = at_home(study, variant, "lesions")
     p = read_external_predictions(study, data, variant)[0]
-    malignant = (data.manifest["label"] == "malignant").to_numpy()
     title = title_of_set(data.name, study.dataset)
     return {
         "at home, out of fold": (truth, scores[0]),
-        f"{title}, one network": (malignant, malignancy(p, "lesions")),
+        f"{title}, one network": (data.malignant, malignancy(p, "lesions")),
     }
