@@ -97,16 +97,14 @@ def test_descriptions_follow_the_images_and_the_whole_data_set():
 def test_confident_errors_are_wrong_and_sorted():
     found = _found()
     table = confident_errors(found, _facts(found), 5)
-    frame = found.per_image().set_index("image_id")
-    p = frame[[f"p_{name}" for name in CLASSES]]
-    predicted = p.idxmax(axis=1).str.removeprefix("p_")
-    wrong = p.max(axis=1)[predicted != frame["label"]].nlargest(5)
+    labels = found.images.set_index("image_id")["label"]
+    p = pd.DataFrame(found.ensemble, labels.index, CLASSES)
+    predicted = p.idxmax(axis=1)
+    wrong = p.max(axis=1)[predicted != labels].nlargest(5)
     assert table["image_id"].tolist() == wrong.index.tolist()
     np.testing.assert_allclose(table["confidence"], wrong)
     assert table["predicted"].tolist() == predicted[wrong.index].tolist()
-    assert (
-        len(confident_errors(found, _facts(found), 10_000)) == (predicted != frame["label"]).sum()
-    )
+    assert len(confident_errors(found, _facts(found), 10_000)) == (predicted != labels).sum()
 
 
 def test_traits_compare_errors_with_right_images():

@@ -58,15 +58,13 @@ def test_every_image_once_per_seed_in_the_order_of_the_folds_file(study):
 
 
 def test_the_seed_ensemble_is_the_mean_of_the_files(study):
-    workspace, _ = study
-    per_image = out_of_fold(workspace, *CELL).per_image()
-    assert list(per_image.columns) == ["image_id", "label", "group", "fold", *COLUMNS[2:]]
-    per_image = per_image.set_index("image_id")
+    workspace, images = study
+    found = out_of_fold(workspace, *CELL).ensemble
     files = [pd.read_csv(cell_file(workspace, seed, k)) for seed in (0, 3) for k in range(5)]
     tidy = pd.concat(files)
-    assert len(tidy) == 2 * len(per_image) == 60
+    assert len(tidy) == 2 * len(found) == 60
     mean = tidy.groupby("image_id")[COLUMNS[2:]].mean()
-    np.testing.assert_allclose(per_image[COLUMNS[2:]], mean.loc[per_image.index], atol=1e-12)
+    np.testing.assert_allclose(found, mean.loc[images["image_id"]], atol=1e-12)
 
 
 def test_named_seeds_are_taken_alone(study):

@@ -16,7 +16,7 @@ from busi_utils.stats.metrics import encode
 from busi_utils.stats.resampling import bootstrap_means
 from busi_utils.study.cells import grid
 from busi_utils.study.image_tables import read_products, run_products
-from busi_utils.study.predictions import PROBABILITIES, out_of_fold
+from busi_utils.study.predictions import out_of_fold
 from busi_utils.study.study import Study
 
 if TYPE_CHECKING:
@@ -141,11 +141,9 @@ def read_attention(study: Study, model: str, recipe: str, seed: int = 0) -> pd.D
     table = read_products(
         study, attention(), grid(study.dataset, ["clean"], [model], [recipe], [seed])
     )
-    found = out_of_fold(study.workspace, study.dataset, "clean", model, recipe, [seed]).per_image()
-    found = found.set_index("image_id").loc[table["image_id"]]
-    classes = np.array([name.removeprefix("p_") for name in PROBABILITIES])
-    called = classes[found[PROBABILITIES].to_numpy().argmax(axis=1)]
-    return table.assign(group=found["group"].to_numpy(), right=called == found["label"].to_numpy())
+    found = out_of_fold(study.workspace, study.dataset, "clean", model, recipe, [seed])
+    known = found.images.assign(right=found.right[0]).set_index("image_id").loc[table["image_id"]]
+    return table.assign(group=known["group"].to_numpy(), right=known["right"].to_numpy())
 
 
 def localisation_table(table: pd.DataFrame, seed: int, n_replicates: int) -> pd.DataFrame:

@@ -64,11 +64,6 @@ class OutOfFold:
         """Whether each seed gets each image right, (seeds, n) bool."""
         return self.p.argmax(axis=-1) == self.y
 
-    def per_image(self) -> pd.DataFrame:
-        """Tidy frame of the seed ensemble: one row per image."""
-        columns = {name: self.ensemble[:, c] for c, name in enumerate(PROBABILITIES)}
-        return self.images.assign(**columns)
-
 
 def predictions_folder(
     workspace: Workspace, dataset: str, cohort: str, model: str, recipe: str
