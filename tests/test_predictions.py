@@ -6,7 +6,7 @@ import pytest
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
-from busi_utils.study.predictions import COLUMNS, out_of_fold
+from busi_utils.study.predictions import PROBABILITIES, out_of_fold
 from busi_utils.workspace import Workspace, write_csv
 
 CELL = ("busi", "clean", "mobilenetv2", "tuned")
@@ -30,7 +30,7 @@ def study(tmp_path):
         for fold in range(5):
             part = images[images["fold"] == fold].sample(frac=1, random_state=seed)
             p = rng.dirichlet(np.ones(3), len(part))
-            frame = part[["image_id", "label"]].assign(**dict(zip(COLUMNS[2:], p.T, strict=True)))
+            frame = part[["image_id", "label"]].assign(**dict(zip(PROBABILITIES, p.T, strict=True)))
             write_csv(cell_file(workspace, seed, fold), frame, float_format="%.6f")
     return workspace, images
 
@@ -53,7 +53,7 @@ def test_every_image_once_per_seed_in_the_order_of_the_folds_file(study):
     assert whole.y.tolist() == (np.arange(30) % 3).tolist()
     assert whole.groups.tolist() == images["group"].tolist()
     files = pd.concat(pd.read_csv(cell_file(workspace, 3, fold)) for fold in range(5))
-    expected = files.set_index("image_id").loc[images["image_id"], COLUMNS[2:]]
+    expected = files.set_index("image_id").loc[images["image_id"], PROBABILITIES]
     np.testing.assert_array_equal(whole.p[1], expected)
 
 
@@ -63,7 +63,7 @@ def test_the_seed_ensemble_is_the_mean_of_the_files(study):
     files = [pd.read_csv(cell_file(workspace, seed, k)) for seed in (0, 3) for k in range(5)]
     tidy = pd.concat(files)
     assert len(tidy) == 2 * len(found) == 60
-    mean = tidy.groupby("image_id")[COLUMNS[2:]].mean()
+    mean = tidy.groupby("image_id")[PROBABILITIES].mean()
     np.testing.assert_allclose(found, mean.loc[images["image_id"]], atol=1e-12)
 
 

@@ -16,7 +16,6 @@ from busi_utils.errors import StudyError
 from busi_utils.kept import keep_table, read_kept
 from busi_utils.workspace import Workspace
 
-COLUMNS = ["images", "cpu_seconds", "planted", "found", "false"]
 _TWIN_EVERY = 10
 _KEPT = 0.85  # share of either side that a planted twin keeps
 
@@ -57,7 +56,8 @@ def duplicate_scaling(
         if known["images"].tolist() == sorted(sizes):
             return known
     greys, twins = _phantoms(max(sizes), seed)
-    table = pd.DataFrame([_measure(greys[:n], twins) for n in sorted(sizes)], columns=COLUMNS)
+    rows = [_measure(greys[:n], twins) for n in sorted(sizes)]
+    table = pd.DataFrame(rows, columns=list(forms.SCALING.columns))
     table = table.round({"cpu_seconds": 3})  # as the file says: a second run shows the same
     keep_table(path, table, float_format="%.3f")
     return table

@@ -107,7 +107,7 @@ def read_layout(folder: str | Path, names: Mapping[str, str] | None = None) -> L
         for path in pictures
         if path not in taken
     ]
-    table = pd.DataFrame(rows, columns=["image_id", "label", "patient", "split", "path", "masks"])
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     twice = table["image_id"].duplicated(keep=False)  # files that differ in their suffix only
     table.loc[twice, "image_id"] += table.loc[twice, "path"].map(lambda path: Path(path).suffix)
     if table["patient"].nunique() < 2:

@@ -23,8 +23,6 @@ from busi_utils.workspace import Workspace
 
 _MEASURES = ("width", "height", "n_masks", "lesion_fraction")
 FOUND = ("image_id", "label", "source", "path", "sha256", *_MEASURES)
-DERIVED = ("duplicate_group", "cross_class", "annotated", "excluded_because")
-COLUMNS = (*FOUND, *DERIVED)
 CROSS_CLASS = "cross-class duplicates"
 _TYPES = {"width": int, "height": int, "n_masks": int, "lesion_fraction": float}
 
@@ -36,7 +34,7 @@ class Audit:
     Attributes
     ----------
     manifest : pd.DataFrame
-        Columns `COLUMNS`, one row per image.
+        Columns of `forms.MANIFEST`, one row per image.
     pairs : pd.DataFrame
         Columns ``image_id_a``, ``image_id_b``, ``kind`` (exact, near, cropped) and ``score``: the
         pairs of duplicates from which the groups follow.
@@ -57,7 +55,7 @@ def read_manifest(dataset: str, workspace: Workspace) -> pd.DataFrame:
     path = workspace.manifest(dataset)
     if not path.is_file():
         raise StudyError(f"{path} does not exist: run notebook 01 (the audit) first.")
-    return read_kept(path, forms.MANIFEST)[list(COLUMNS)]
+    return read_kept(path, forms.MANIFEST)[list(forms.MANIFEST.columns)]
 
 
 def read_duplicates(dataset: str, workspace: Workspace) -> pd.DataFrame:

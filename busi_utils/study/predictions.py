@@ -21,7 +21,6 @@ from busi_utils.stats.metrics import encode
 from busi_utils.workspace import Stamp, Workspace, stamp
 
 PROBABILITIES = list(PREDICTIONS.one)
-COLUMNS = list(PREDICTIONS.columns)
 RETRAIN = "restore it from the repository, or delete the file and run its study cell again."
 FILE_NAME = re.compile(r"seed(\d+)_fold(\d+)\.csv")
 
