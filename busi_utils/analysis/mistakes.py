@@ -11,7 +11,6 @@ import pandas as pd
 from busi_utils import CLASSES
 from busi_utils.analysis.doubtful_labels import label_issues, objections_found
 from busi_utils.audit.published import facts_of
-from busi_utils.errors import StudyError
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 from busi_utils.study.predictions import OutOfFold, out_of_fold
 from busi_utils.study.rows import Row
@@ -137,15 +136,9 @@ def described(found: OutOfFold, manifest: pd.DataFrame, objections: pd.Series) -
     size = manifest.groupby("duplicate_group")["image_id"].transform("size")
     facts = manifest.assign(
         objection=objections, group_size=size, other_label_twin=manifest["cross_class"]
-    ).set_index("image_id")
-    unknown = found.images.loc[~found.images["image_id"].isin(facts.index), "image_id"]
-    if len(unknown):
-        raise StudyError(
-            f"The manifest does not list {unknown.iloc[0]!r} ({len(unknown)} such images): use the "
-            "manifest from which the cohort was made."
-        )
+    )
     images = found.images[["image_id", "label", "group"]]
-    return images.join(facts.loc[:, _KEPT], on="image_id")
+    return images.join(found.rows_of(facts)[_KEPT], on="image_id")
 
 
 def confusion_table(found: OutOfFold, seed: int, n_replicates: int) -> pd.DataFrame:

@@ -164,14 +164,7 @@ def _attributes(
     found: OutOfFold, manifest: pd.DataFrame, shapes: pd.DataFrame
 ) -> dict[str, pd.Series]:
     """Return the subgroup of each image, categorical in the order of the tables, by attribute."""
-    names = found.images["image_id"]
-    known = manifest.set_index("image_id")
-    if len(unknown := names[~names.isin(known.index)]):
-        raise StudyError(
-            f"The manifest does not list {unknown.iloc[0]!r} ({len(unknown)} such images): use the "
-            "manifest from which the cohort was made."
-        )
-    images = known.loc[names].reset_index()
+    names, images = found.images["image_id"], found.rows_of(manifest).reset_index()
     lesion = images["lesion_fraction"] > 0
     taller = images["image_id"].map(shapes.set_index("image_id")["taller"])
     if len(unknown := names[(lesion & taller.isna()).to_numpy()]):

@@ -63,6 +63,22 @@ class OutOfFold:
         """Whether each seed gets each image right, (seeds, n) bool."""
         return self.p.argmax(axis=-1) == self.y
 
+    def rows_of(self, manifest: pd.DataFrame) -> pd.DataFrame:
+        """Return the row of each image in a manifest, in order, by ``image_id``.
+
+        Raises
+        ------
+        StudyError
+            If the manifest lacks an image.
+        """
+        names, known = self.images["image_id"], manifest.set_index("image_id")
+        if len(unknown := names[~names.isin(known.index)]):
+            raise StudyError(
+                f"The manifest does not list {unknown.iloc[0]!r} ({len(unknown)} such images): use "
+                "the manifest from which the cohort was made."
+            )
+        return known.loc[names]
+
 
 def predictions_folder(
     workspace: Workspace, dataset: str, cohort: str, model: str, recipe: str
