@@ -185,7 +185,7 @@ def test_a_third_set_takes_a_few_lines(tmp_path, monkeypatch):
             separator="\t",
         )
 
-    clinic = ExternalSet("the clinic", "CLINIC_DATA", "clinic2030", read_clinic)
+    clinic = ExternalSet("the clinic", "CLINIC_DATA", read_clinic)
     monkeypatch.setitem(external_sets.EXTERNAL_SETS, "clinic", clinic)
     (tmp_path / "scans").mkdir()
     for k, mode in enumerate(["L", "RGB"]):

@@ -39,15 +39,12 @@ class ExternalSet:
         As prose names it.
     variable : str
         The environment variable that holds its folder.
-    citation : str
-        Its key in the bibliography.
     reader : callable
         Folder to table; see `external_layouts.read_listing`, which makes that table.
     """
 
     title: str
     variable: str
-    citation: str
     reader: Callable[[Path], pd.DataFrame]
 
 
@@ -200,6 +197,6 @@ def _read_busuclm(folder: Path) -> pd.DataFrame:
 
 
 EXTERNAL_SETS = {
-    "busbra": ExternalSet("BUS-BRA", "BUSBRA_DATA", "gomez2024", _read_busbra),
-    "busuclm": ExternalSet("BUS-UCLM", "BUSUCLM_DATA", "vallez2025", _read_busuclm),
+    "busbra": ExternalSet("BUS-BRA", "BUSBRA_DATA", _read_busbra),
+    "busuclm": ExternalSet("BUS-UCLM", "BUSUCLM_DATA", _read_busuclm),
 }
