@@ -90,7 +90,7 @@ def _compute(study: Study, cell: Cell, network: Network, settings: dict[str, Any
 
     recipe, folds = recipe_of(cell.recipe), study.folds(cell.cohort)
     test = folds[(folds["fold"] == cell.fold) & (folds["label"] != "normal")]
-    files = study.bank_files(cell.cohort).set_index("image_id").loc[test["image_id"]].reset_index()
+    files = study.bank_files(cell.cohort, test["image_id"])
     images = np.asarray(prepared(files, recipe, study.size))
     masks = np.asarray(load_masks(files, images.shape[1], recipe.fit)).astype(bool)
     looking = saliency.looking(network, wanted_range(backbone_of(cell.model), recipe))

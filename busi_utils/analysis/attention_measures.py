@@ -98,7 +98,7 @@ class Attention:
         table = self.maps[model]
         row = table[(table["method"] == "gradcam") & (table["fold"] == 0)].iloc[[0]]
         setup, (_, network) = setup_of(study, cell), next(trained_networks(study, [cell]))
-        files = study.bank_files("clean").set_index("image_id").loc[row["image_id"]].reset_index()
+        files = study.bank_files("clean", row["image_id"])
         x = to_input(np.asarray(prepared(files, setup.recipe, setup.size)), setup.input_range)
         y = int(encode(row["label"].to_numpy())[0])
         return Example(network.full, np.asarray(x), y, maps_of(row)[0])

@@ -156,7 +156,7 @@ def _compute(study: Study, cell: Cell, network: Network, settings: dict[str, Any
     recipe = recipe_of(cell.recipe)
     folds = study.folds(cell.cohort)
     test = folds[folds["fold"] == cell.fold]
-    files = study.bank_files(cell.cohort).set_index("image_id").loc[test["image_id"]].reset_index()
+    files = study.bank_files(cell.cohort, test["image_id"])
     tables = []
     for name, severity, pixels in _changed(files, recipe, study.size, cell, settings["severities"]):
         p = predict(network.full, pixels, wanted_range(backbone_of(cell.model), recipe))

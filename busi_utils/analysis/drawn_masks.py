@@ -99,8 +99,7 @@ def _outline(path: str, mask: str, size: int) -> np.ndarray:
 
 def _files(study: Study, cell: Cell) -> tuple[pd.DataFrame, pd.DataFrame]:
     parts = home_parts(study, cell)
-    known = study.bank_files(cell.cohort).set_index("image_id")
-    return parts, known.loc[parts["image_id"]].reset_index()
+    return parts, study.bank_files(cell.cohort, parts["image_id"])
 
 
 def _table(

@@ -35,7 +35,7 @@ _SCALES = {SIGNED: (1 / 127.5, -1.0), UNIT: (1 / 255, 0.0), RAW: (1.0, 0.0)}
 def squares(study: Study, cell: Cell, image_ids: Sequence[str]) -> np.ndarray:
     """Return images as the deployed network wants them, float32 (n, size, size, 1), 0-255."""
     setup = setup_of(study, cell)
-    files = study.bank_files(cell.cohort).set_index("image_id").loc[list(image_ids)].reset_index()
+    files = study.bank_files(cell.cohort, image_ids)
     return prepared(files, setup.recipe, setup.size)[..., None].astype(np.float32)
 
 

@@ -93,5 +93,5 @@ def _outlined(ax: Axes, image: np.ndarray, mask: np.ndarray) -> None:
 
 def images_of(study: Study, image_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return letterboxed images (n, size, size), uint8, and their lesion masks, bool."""
-    files = study.bank_files("raw").set_index("image_id").loc[list(image_ids)].reset_index()
+    files = study.bank_files("raw", image_ids)
     return np.asarray(load_pixels(files, study.size)), np.asarray(load_masks(files, study.size)) > 0

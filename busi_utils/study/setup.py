@@ -139,6 +139,6 @@ def changed_features(
 ) -> dict[str, np.ndarray]:
     """Return what `frozen_features` returns for each change of `training.hidden_lesions`."""
     setup = _as_frozen(study, model)
-    files = study.bank_files("raw").set_index("image_id").loc[list(image_ids)].reset_index()
+    files = study.bank_files("raw", image_ids)
     ask = partial(outputs, setup.network.trunk, input_range=setup.input_range)
     return {name: ask(changed(files, name, setup.size, setup.recipe.fit, 0)) for name in changes}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -142,9 +142,15 @@ class Study:
         folds = self.folds(cell.cohort)
         return inner_split(folds, cell.fold, seed=cell.seed, grouped=is_grouped(cell.cohort))
 
-    def bank_files(self, cohort: str) -> pd.DataFrame:
-        """Return the images whose frozen outputs a cohort's cells share with other cohorts."""
-        return self._images_and_masks if cohort == "raw_with_masks" else self._images
+    def bank_files(self, cohort: str, image_ids: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return the images whose frozen outputs a cohort's cells share with other cohorts.
+
+        Those named, in their order, if any are.
+        """
+        files = self._images_and_masks if cohort == "raw_with_masks" else self._images
+        if image_ids is None:
+            return files
+        return files.set_index("image_id").loc[list(image_ids)].reset_index()
 
 
 def jobs_of(cells: Sequence[Cell]) -> list[list[Cell]]:
