@@ -16,14 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from busi_utils.analysis.drawn_masks import drawn, drawn_away, second_looks
 from busi_utils.analysis.external import ExternalData
-from busi_utils.analysis.external_measures import malignancy
 from busi_utils.analysis.lesion_boxes import BOX, lesions_at_home, lesions_away
 from busi_utils.analysis.masks import (
     Rule,
@@ -35,8 +33,7 @@ from busi_utils.analysis.masks import (
     under,
     without_fold,
 )
-from busi_utils.analysis.ruler import ruler
-from busi_utils.stats.calibration import SMALLEST
+from busi_utils.analysis.ruler import malignancy_logit, ruler
 from busi_utils.stats.paired_tests import holm
 from busi_utils.stats.resampling import auc_gains
 from busi_utils.study.cells import Cell
@@ -47,29 +44,24 @@ from busi_utils.study.study import Study
 NETWORK = "network"
 OWN_BOX, ADDED = "own box", "network and own box, added"
 _ADAPTED = ", adapted"
-_MODELS = {
-    OWN_BOX: {"network": False},
-    "network and own box, fitted": {},
-}
+_MODELS = {OWN_BOX: False, "network and own box, fitted": True}
+"""Name of what is fitted, and whether the network's logit is beside the box."""
 
 
-def features(lesions: pd.DataFrame, box: bool = True, network: bool = True) -> np.ndarray:
+def features(lesions: pd.DataFrame, network: bool) -> np.ndarray:
     """Return what a model reads of each lesion: logarithms of the box, logit of the network."""
-    columns = [np.log(lesions[BOX].to_numpy())] if box else []
+    columns = [np.log(lesions[BOX].to_numpy())]
     if network:
-        p = malignancy(lesions[PROBABILITIES].to_numpy(), "lesions")
-        columns.append(logit(np.clip(p, SMALLEST, 1 - SMALLEST))[:, None])
+        columns.append(malignancy_logit(lesions[PROBABILITIES].to_numpy())[:, None])
     return np.hstack(columns)
 
 
-def fitted_logits(
-    learnt: pd.DataFrame, asked: pd.DataFrame, box: bool = True, network: bool = True
-) -> np.ndarray:
+def fitted_logits(learnt: pd.DataFrame, asked: pd.DataFrame, network: bool) -> np.ndarray:
     """Fit on the inner validation lesions of one table; return the logits of another, (n,)."""
     lesions = learnt[learnt["label"] != "normal"]
     model = make_pipeline(StandardScaler(), LogisticRegression())
-    model.fit(features(lesions, box, network), lesions["label"] == "malignant")
-    return model.decision_function(features(asked, box, network))
+    model.fit(features(lesions, network), lesions["label"] == "malignant")
+    return model.decision_function(features(asked, network))
 
 
 @dataclass(frozen=True)
@@ -133,13 +125,13 @@ def at_home(study: Study, cells: Sequence[Cell], say: Callable[[str], None] = pr
 def home_scores(home: AtHome) -> dict[str, np.ndarray]:
     """Return the logits of every score for ``home.test``, (n,), fitted without the fold asked."""
     test = home.test
-    scores = {NETWORK: features(test, box=False)[:, 0]}
-    for name, asked in _MODELS.items():
+    scores = {NETWORK: malignancy_logit(test[PROBABILITIES].to_numpy())}
+    for name, network in _MODELS.items():
         logits = np.empty(len(test))
         for fold in sorted(test["fold"].unique()):
             learnt = without_fold(home.every, fold)
             here = (test["fold"] == fold).to_numpy()
-            logits[here] = fitted_logits(under(learnt, best_rule(learnt)), test[here], **asked)
+            logits[here] = fitted_logits(under(learnt, best_rule(learnt)), test[here], network)
         scores[name] = logits
     return scores
 
@@ -169,11 +161,11 @@ def scores_away(
     learnt = learnt[learnt["part"] == "validation"]
     each = [one for _, one in tables.groupby("fold")]
     scores = {
-        name + ending: np.mean([fitted_logits(learnt, one, **asked) for one in each], axis=0)
-        for name, asked in _MODELS.items()
+        name + ending: np.mean([fitted_logits(learnt, one, network) for one in each], axis=0)
+        for name, network in _MODELS.items()
     }
-    p = malignancy(np.mean([one[PROBABILITIES].to_numpy() for one in each], axis=0), "lesions")
-    scores[NETWORK + ending] = logit(np.clip(p, SMALLEST, 1 - SMALLEST))
+    p = np.mean([one[PROBABILITIES].to_numpy() for one in each], axis=0)
+    scores[NETWORK + ending] = malignancy_logit(p)
     scores[ADDED + ending] = scores[NETWORK + ending] + scores[OWN_BOX + ending]
     by_image = tables.assign(**np.log(tables[BOX])).groupby("image_id", sort=False)
     lesions = by_image.agg({"label": "first", "dice": "mean", **dict.fromkeys(BOX, "mean")})

@@ -109,6 +109,11 @@ def beside_the_readers(
     )
 
 
+def malignancy_logit(p: np.ndarray) -> np.ndarray:
+    """Return the logit of `malignancy` among lesions, finite, (..., 3) to (...)."""
+    return logit(np.clip(malignancy(p, "lesions"), SMALLEST, 1 - SMALLEST))
+
+
 def scores_away(
     away: pd.DataFrame, logits: np.ndarray, birads: pd.Series, networks: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
@@ -129,8 +134,7 @@ def scores_away(
     category = pd.to_numeric(birads, errors="coerce").to_numpy(dtype=float)
     found = {"ruler (box)": logits, "outline's solidity": -away["solidity"]}
     found |= score
-    for name, p in score.items():
-        found[f"ruler and {name}"] = logits + logit(np.clip(p, SMALLEST, 1 - SMALLEST))
+    found |= {f"ruler and {name}": logits + malignancy_logit(p) for name, p in networks.items()}
     if not np.isnan(category).any():
         found["readers: BI-RADS"] = category
         found |= {f"readers and {name}": category + 0.5 * p for name, p in score.items()}
