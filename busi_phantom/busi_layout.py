@@ -12,7 +12,7 @@ import pandas as pd
 from filelock import FileLock
 
 from busi_phantom.planting import DatasetWriter, fill
-from busi_phantom.render import SCANNERS
+from busi_phantom.render import check_known
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
 from busi_utils.workspace import write_csv, write_json
@@ -82,12 +82,9 @@ def _parameters(
     counts: Mapping[str, int], seed: int, scanner: str, plant: bool, broken: bool
 ) -> dict[str, Any]:
     """Check the parameters and put them in the form in which ``phantom.json`` keeps them."""
-    if unknown := sorted(set(counts) - set(CLASSES)):
-        raise StudyError(f"The phantom has no class {unknown[0]!r}: choose among {list(CLASSES)}.")
+    check_known(counts, scanner)
     if any(count < 0 for count in counts.values()):
         raise StudyError(f"The phantom counts {dict(counts)} hold a negative number: correct it.")
-    if scanner not in SCANNERS:
-        raise StudyError(f"The phantom has no scanner {scanner!r}: choose one of {list(SCANNERS)}.")
     return {
         "generator_version": GENERATOR_VERSION,
         "counts": {label: int(counts.get(label, 0)) for label in CLASSES},

@@ -16,7 +16,7 @@ import pandas as pd
 from busi_phantom.busi_layout import LEDGER_COLUMNS
 from busi_phantom.faults import TWINS
 from busi_phantom.planting import PlantedImages, add_twin, generator
-from busi_phantom.render import Phantom, render_phantoms
+from busi_phantom.render import Phantom, check_known, render_phantoms
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
 
@@ -85,7 +85,8 @@ def phantom_set(
         If a class, scanner or kind is unknown, the seed is negative, or a share is not in 0 to 1.
     """
     text = dict(text or {})
-    _check(counts, twins, kinds, text)
+    check_known([*counts, *text], scanner)
+    _check_knobs(twins, kinds, text)
     planted = PlantedImages()
     for label in CLASSES:
         originals = _originals(label, counts.get(label, 0), seed, scanner)
@@ -105,11 +106,7 @@ def phantom_set(
     return _as_set(planted)
 
 
-def _check(
-    counts: Mapping[str, int], twins: float, kinds: Sequence[str], text: Mapping[str, float]
-) -> None:
-    if unknown := sorted({*counts, *text} - set(CLASSES)):
-        raise StudyError(f"The phantom has no class {unknown[0]!r}: choose among {list(CLASSES)}.")
+def _check_knobs(twins: float, kinds: Sequence[str], text: Mapping[str, float]) -> None:
     if unknown := sorted(set(kinds) - set(TWINS)) or (["none at all"] if not kinds else []):
         raise StudyError(f"The phantom has no twins of kind {unknown[0]!r}: choose of {TWINS}.")
     for share in (twins, *text.values()):

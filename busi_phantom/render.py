@@ -9,7 +9,7 @@ These images are synthetic: they teach and test the study, and they say nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -113,13 +113,18 @@ def render_phantoms(labels: Sequence[str], seed: int, scanner: str = "A") -> lis
     StudyError
         If a label or the scanner is unknown, or the seed negative.
     """
+    check_known(labels, scanner)
+    if seed < 0:
+        raise StudyError(f"The phantom's seed is {seed}: it must not be negative.")
+    return [render_phantom(label, k, seed, scanner) for k, label in enumerate(labels)]
+
+
+def check_known(labels: Iterable[str], scanner: str) -> None:
+    """Stop at a class or scanner that no phantom has."""
     if scanner not in SCANNERS:
         raise StudyError(f"The phantom has no scanner {scanner!r}: choose one of {list(SCANNERS)}.")
     if unknown := sorted(set(labels) - set(CLASSES)):
         raise StudyError(f"The phantom has no class {unknown[0]!r}: choose among {list(CLASSES)}.")
-    if seed < 0:
-        raise StudyError(f"The phantom's seed is {seed}: it must not be negative.")
-    return [render_phantom(label, k, seed, scanner) for k, label in enumerate(labels)]
 
 
 def render_phantom(label: str, k: int, seed: int, scanner: str = "A") -> Phantom:
