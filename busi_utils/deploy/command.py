@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from busi_utils.audit.sources import IMAGE_SUFFIXES
 from busi_utils.deploy.prediction import Answer, Release, read_frame
 from busi_utils.errors import StudyError, told
 from busi_utils.workspace import atomic_path
@@ -27,7 +28,6 @@ of it elsewhere stands in release/README.md."""
 _EXIT = """\
 exit codes: 0 every image was answered; 1 some were refused, each with a sentence; 2 nothing could
 be done; 130 stopped by Ctrl-C."""
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _MANY = 10  # images from which progress is shown
 _ORANGE = (0, 159, 230)  # BGR; told apart from grey by readers with any colour vision
 
@@ -109,9 +109,11 @@ def _named(text: str) -> list[Path]:
         raise StudyError("An argument is empty: name an image.")
     path = Path(text).expanduser()
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
+        files = (p for p in path.iterdir() if p.is_file())
+        found = sorted(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
-            raise StudyError(f"The folder {path} holds no {', '.join(_SUFFIXES)}: name another.")
+            kinds = ", ".join(IMAGE_SUFFIXES)
+            raise StudyError(f"The folder {path} holds no {kinds}: name another.")
         return found
     if glob.has_magic(text) and not path.exists():
         found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
