@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 from PIL import Image
-from statsmodels.stats.proportion import proportion_confint
 
 from busi_utils import CLASSES
 from busi_utils.audit.class_folders import class_folders
 from busi_utils.audit.manifest import CROSS_CLASS
 from busi_utils.audit.published import facts_of
 from busi_utils.audit.sources import is_image_file, masks_beside
+from busi_utils.stats.paired_tests import wilson
 
 
 def count_table(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -196,7 +196,7 @@ def marked_share(manifest: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for label in CLASSES:
         flags = manifest.loc[manifest["label"] == label, "annotated"]
-        low, high = proportion_confint(int(flags.sum()), len(flags), method="wilson")
+        low, high = wilson(int(flags.sum()), len(flags))
         rows.append((label, len(flags), int(flags.sum()), float(flags.mean()), low, high))
     return pd.DataFrame(rows, columns=["class", "images", "annotated", "share", "low", "high"])
 

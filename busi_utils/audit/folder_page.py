@@ -6,9 +6,9 @@ from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from busi_utils.audit.any_folder import FolderAudit
+from busi_utils.stats.paired_tests import wilson
 from busi_utils.workspace import write_csv, write_text
 
 _PAIRS_SHOWN = 20
@@ -111,7 +111,7 @@ def _counts(images: pd.DataFrame) -> pd.DataFrame:
     for label, part in parts:
         sizes = part["copies"].map(images["copies"].value_counts())
         marked = int(part["annotated"].sum())
-        low, high = proportion_confint(marked, len(part), method="wilson")
+        low, high = wilson(marked, len(part))
         patients = part.loc[part["patient"] != "", "patient"].nunique()
         rows.append(
             {
