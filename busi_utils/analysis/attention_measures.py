@@ -121,7 +121,7 @@ def where_it_looks(
     for model in models:
         cells = grid(study.dataset, ["clean"], [model], ["tuned"], [training_seed])
         run_products(study, attention(), cells)
-    maps = {model: read_attention(study, model, "tuned", training_seed) for model in models}
+    maps = {model: read_attention(study, model, training_seed) for model in models}
     return Attention(
         maps,
         {model: localisation_table(table, seed, n_replicates) for model, table in maps.items()},
@@ -130,18 +130,17 @@ def where_it_looks(
     )
 
 
-def read_attention(study: Study, model: str, recipe: str, seed: int = 0) -> pd.DataFrame:
-    """Return the maps of one row of networks and how they meet the lesions, out of fold.
+def read_attention(study: Study, model: str, training_seed: int) -> pd.DataFrame:
+    """Return the maps of the tuned networks of a seed and how they meet the lesions, out of fold.
 
     Returns
     -------
     pd.DataFrame
         See `attention.attention`, with ``group`` and ``right`` (the prediction, bool).
     """
-    table = read_products(
-        study, attention(), grid(study.dataset, ["clean"], [model], [recipe], [seed])
-    )
-    found = out_of_fold(study.workspace, study.dataset, "clean", model, recipe, [seed])
+    cells = grid(study.dataset, ["clean"], [model], ["tuned"], [training_seed])
+    table = read_products(study, attention(), cells)
+    found = out_of_fold(study.workspace, study.dataset, "clean", model, "tuned", [training_seed])
     known = found.images.assign(right=found.right[0]).set_index("image_id").loc[table["image_id"]]
     return table.assign(group=known["group"].to_numpy(), right=known["right"].to_numpy())
 

@@ -25,6 +25,7 @@ from busi_utils.study.study import Study
 
 RULES = ("lesions", "as_given")
 SPECIFICITY = 0.9
+FEWEST_A_STRATUM = 20
 FEWEST_A_SIDE = 10  # images of a class below which an interval would say nothing
 
 
@@ -202,9 +203,10 @@ def by_stratum(
     column: str,
     seed: int,
     n_replicates: int,
-    fewest: int = 20,
 ) -> pd.DataFrame:
     """Return AUC, sensitivity and specificity within each value of a descriptive column.
+
+    Strata of fewer than `FEWEST_A_STRATUM` images are put together as ``other``.
 
     Parameters
     ----------
@@ -214,8 +216,6 @@ def by_stratum(
         Shape (n,).
     column : str
         For instance ``birads``; images without a value are left out.
-    fewest : int
-        Smaller strata are put together as ``other``.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def by_stratum(
     """
     values = manifest[column].where(manifest[column] != "")
     counts = values.map(values.value_counts())
-    values = values.where(counts >= fewest, "other").where(values.notna())
+    values = values.where(counts >= FEWEST_A_STRATUM, "other").where(values.notna())
     lines = []
     for stratum, rows in manifest.groupby(values, sort=True):
         at = manifest.index.get_indexer(rows.index)

@@ -189,10 +189,8 @@ def solidity_auc(
     return auc_line(found.y[lesion] == MALIGNANT, -solidity[lesion], groups, seed, n_replicates)
 
 
-def marks_effect(
-    probed: pd.DataFrame, seed: int, n_replicates: int, metric: str = "accuracy"
-) -> dict[str, float]:
-    """Return what inpainting the marks at test changes, in points, paired by image.
+def marks_effect(probed: pd.DataFrame, seed: int, n_replicates: int) -> dict[str, float]:
+    """Return how inpainting the marks at test changes accuracy, in points, paired by image.
 
     Returns
     -------
@@ -209,7 +207,7 @@ def marks_effect(
         whole["group"].to_numpy(),
         seed,
         n_replicates,
-        [metric],
+        ["accuracy"],
     )
-    value, low, high = 100 * table.set_index("metric").loc[metric, ["value", "low", "high"]]
+    value, low, high = 100 * table.set_index("metric").loc["accuracy", ["value", "low", "high"]]
     return {"n": len(whole), "worth_value": value, "worth_low": low, "worth_high": high}

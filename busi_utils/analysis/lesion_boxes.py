@@ -18,8 +18,8 @@ from busi_utils.workspace import Workspace
 BOX = ["share", "elongation"]
 
 
-def lesions_at_home(study: Study, cohort: str = "clean") -> pd.DataFrame:
-    """Return what is measured of each lesion of a cohort.
+def lesions_at_home(study: Study) -> pd.DataFrame:
+    """Return what is measured of each lesion of cohort ``clean``.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def lesions_at_home(study: Study, cohort: str = "clean") -> pd.DataFrame:
         Columns ``image_id, label, group, share`` (box over image, (0, 1]), ``elongation`` (height
         over width of the box), ``solidity`` (see `subgroups.lesion_shapes`).
     """
-    folds = study.folds(cohort)[["image_id", "label", "group"]]
+    folds = study.folds("clean")[["image_id", "label", "group"]]
     sizes = study.manifest[["image_id", "width", "height"]]
     table = folds.merge(shapes_of(study), on="image_id").merge(sizes, on="image_id")
     box = table["width_px"] * table["height_px"]

@@ -11,7 +11,7 @@ fold take no part in choice or fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,9 +93,9 @@ class AtHome:
     margins: pd.DataFrame
 
 
-def at_home(study: Study, cells: Sequence[Cell], say: Callable[[str], None] = print) -> AtHome:
+def at_home(study: Study, cells: Sequence[Cell]) -> AtHome:
     """Draw, choose and look again; ``cells`` are the folds of one seed."""
-    run_products(study, drawn(), cells, say)
+    run_products(study, drawn(), cells)
     every = read_products(study, drawn(), cells)
     tests, looks = [], []
     for cell in cells:
@@ -104,7 +104,7 @@ def at_home(study: Study, cells: Sequence[Cell], say: Callable[[str], None] = pr
         own = every[(every["part"] == "test") & (every["fold"] == cell.fold)]
         tests.append(under(own, rule))
     rule = best_rule(every)
-    run_products(study, second_looks(rule), cells, say)
+    run_products(study, second_looks(rule), cells)
     seen = second_seen(under(every, rule), read_products(study, second_looks(rule), cells))
     for cell in cells:
         margin = best_margin(without_fold(seen, cell.fold))
@@ -203,7 +203,6 @@ def away(
     cells: Sequence[Cell],
     seed: int,
     n_replicates: int,
-    say: Callable[[str], None] = print,
 ) -> Away:
     """Ask the networks about another hospital, as they are and adapted; set them side by side.
 
@@ -214,7 +213,7 @@ def away(
     scores: dict[str, np.ndarray] = {}
     for adapted in (True, False):
         product = drawn_away(data, home.rule, adapted)
-        run_products(study, product, cells, say)
+        run_products(study, product, cells)
         ending = _ADAPTED if adapted else ""
         tables = read_products(study, product, cells)
         tables = tables[tables["image_id"].isin(outlined.index)]

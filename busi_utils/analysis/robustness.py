@@ -71,15 +71,15 @@ def under_damage(
     for model in models:
         cells = grid(study.dataset, ["clean"], [model], ["tuned"], [training_seed])
         run_products(study, probes(severities), cells)
-    probed = {m: read_probes(study, m, "tuned", severities, training_seed) for m in models}
+    probed = {m: read_probes(study, m, severities, training_seed) for m in models}
     table = robustness_table(probed, seed, n_replicates)
     return Damage(probed, table, *degradation(probed, seed, n_replicates))
 
 
 def read_probes(
-    study: Study, model: str, recipe: str, severities: Sequence[int], seed: int = 0
+    study: Study, model: str, severities: Sequence[int], training_seed: int
 ) -> pd.DataFrame:
-    """Return what one row of networks said under every probe, out of fold.
+    """Return what the tuned networks of a seed said under every probe, out of fold.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def read_probes(
     StudyError
         If a table is missing.
     """
-    cells = grid(study.dataset, ["clean"], [model], [recipe], [seed])
+    cells = grid(study.dataset, ["clean"], [model], ["tuned"], [training_seed])
     table = read_products(study, probes(severities), cells)
     groups = study.folds("clean").set_index("image_id")["group"]
     called = table[PROBABILITIES].to_numpy().argmax(axis=1)

@@ -7,10 +7,10 @@ import pandas as pd
 
 from busi_utils.stats.resampling import as_line, bootstrap_ratios
 
+_SEED, _REPLICATES = 0, 10_000  # of the bootstrap over groups: labels of one depend on each other
 
-def label_ceiling(
-    manifest: pd.DataFrame, seed: int = 0, n_replicates: int = 10_000
-) -> dict[str, float]:
+
+def label_ceiling(manifest: pd.DataFrame) -> dict[str, float]:
     r"""Return what contradicting copies say of the labels, and the accuracy it leaves.
 
     Copies show one acquisition, so of a group's labels no more can be right than agree:
@@ -24,8 +24,6 @@ def label_ceiling(
     ----------
     manifest : pd.DataFrame
         With ``duplicate_group, label``.
-    seed, n_replicates : int
-        Of the bootstrap over groups: the labels of one group are not independent.
 
     Returns
     -------
@@ -42,7 +40,7 @@ def label_ceiling(
     line = {"share": 0.0, "share_low": 0.0, "share_high": 1.0}
     if len(tally):
         rate = {"share": (wrong, of_group)}
-        drawn = bootstrap_ratios(rate, np.arange(len(tally)), seed, n_replicates)
+        drawn = bootstrap_ratios(rate, np.arange(len(tally)), _SEED, _REPLICATES)
         line = as_line(drawn, trials={"share": len(tally)})
     share, low, high = (float(line[name]) for name in ("share", "share_low", "share_high"))
     return {

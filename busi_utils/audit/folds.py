@@ -16,6 +16,7 @@ RANDOM_SPLIT = ("raw", "raw_with_masks")  # cohorts that are split as most publi
 FOLDS = 5
 COLUMNS = ["image_id", "label", "group"]
 _SEED = 0
+_INNER_FOLDS = 7  # one of them validates, nearest to 15 % of the training images
 
 
 def is_grouped(cohort: str) -> bool:
@@ -159,7 +160,7 @@ def save_folds(folds: pd.DataFrame, dataset: str, cohort: str, workspace: Worksp
 
 
 def inner_split(
-    folds: pd.DataFrame, fold: int, fraction: float = 0.15, seed: int = 0, *, grouped: bool = True
+    folds: pd.DataFrame, fold: int, seed: int = 0, *, grouped: bool = True
 ) -> tuple[list[str], list[str], list[str]]:
     """Split the images into training, validation and test for one fold.
 
@@ -169,8 +170,6 @@ def inner_split(
         See `read_folds`.
     fold : int
         The fold that is the test set.
-    fraction : float
-        Share of the training part that becomes the validation set; the nearest 1/k is taken.
     seed : int
         Seed of the choice of the validation set.
     grouped : bool
@@ -184,7 +183,7 @@ def inner_split(
     outer, test = folds[folds["fold"] != fold], folds[folds["fold"] == fold]
     outer = outer.sort_values("image_id")
     kind = _splitter(grouped)
-    splitter = kind(max(2, round(1 / fraction)), shuffle=True, random_state=seed)
+    splitter = kind(_INNER_FOLDS, shuffle=True, random_state=seed)
     _, val = next(splitter.split(outer, outer["label"], outer["group"] if grouped else None))
     parts = pd.Series("train", index=folds.index)
     parts[test.index] = "test"

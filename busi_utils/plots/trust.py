@@ -16,6 +16,7 @@ from busi_utils.analysis.damage import CORRUPTIONS
 from busi_utils.plots.theme import CEILING, CLASS_COLOURS, PALETTE, PRINT_WIDTH, dots, model_style
 from busi_utils.stats.paired_tests import wilson
 
+_BINS = 8  # of a calibration curve
 _METRIC_LINES = {"accuracy": "-", "recall_malignant": "--"}
 
 
@@ -156,20 +157,19 @@ def external_variants(table: pd.DataFrame, aim: float, beside: Mapping[str, floa
     return fig
 
 
-def calibration_shift(parts: Mapping[str, tuple[np.ndarray, np.ndarray]], bins: int = 8) -> Figure:
+def calibration_shift(parts: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Draw observed against predicted malignancy, at home and away, in bins of equal size.
 
     Parameters
     ----------
     parts : Mapping
         Name to (malignant (n,) bool, score (n,) 0-1).
-    bins : int
     """
     fig, axes = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 2.9), width_ratios=(3, 2))
     curve, spread = axes
     curve.plot([0, 1], [0, 1], ":", color="0.4", lw=0.9)
     for (name, (truth, score)), colour, marker in zip(parts.items(), PALETTE, "os", strict=False):
-        order = np.array_split(np.argsort(score, kind="stable"), bins)
+        order = np.array_split(np.argsort(score, kind="stable"), _BINS)
         x = [score[part].mean() for part in order]
         ends = [wilson(int(truth[part].sum()), len(part)) for part in order]
         curve.vlines(x, *zip(*ends, strict=True), color=colour, lw=1)

@@ -55,14 +55,13 @@ def fit_references(
     cohorts: Sequence[str],
     backbones: Sequence[str],
     curve_seeds: Sequence[int],
-    say: Callable[[str], None] = print,
 ) -> int:
     """Fit what has no up-to-date result: references and logistic regressions on every cohort, and
     a learning curve on the first; return how many that were. See `run_references`.
     """
     cells = reference_cells(study.dataset, cohorts, backbones)
     cells += learning_curve_cells(study.dataset, cohorts[0], backbones, curve_seeds)
-    return run_references(study, list(dict.fromkeys(cells)), say)
+    return run_references(study, list(dict.fromkeys(cells)))
 
 
 def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], None] = print) -> int:
