@@ -228,7 +228,7 @@ def test_figures_show_the_numbers_and_print_legibly(study, tmp_path):
         use_theme()
         figures = {
             "confusion": error_figures.confusion_intervals(shares),
-            "forest": error_figures.subgroup_forest(_subgroups()),
+            "forest": error_figures.subgroup_forest(_subgroups(), 0.98),
             "clinical": error_figures.clinical_panels(before, after, *curves),
             "labels": error_figures.doubtful_labels(precision),
         }

@@ -53,13 +53,15 @@ def confusion_intervals(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def subgroup_forest(table: pd.DataFrame) -> Figure:
+def subgroup_forest(table: pd.DataFrame, ceiling: float) -> Figure:
     """Draw the subgroups of each attribute in a panel of their own, one column a metric.
 
     Parameters
     ----------
     table : pd.DataFrame
         See `subgroups.subgroup_tables`; rates of too few images (NaN) are marked as such.
+    ceiling : float
+        The accuracy that the labels allow, see `ceiling.label_ceiling`.
     """
     attributes = list(dict.fromkeys(table["attribute"]))
     heights = [int((table["attribute"] == name).sum()) for name in attributes]
@@ -89,6 +91,7 @@ def subgroup_forest(table: pd.DataFrame) -> Figure:
         panels[0].set_ylim(-0.6, len(part) - 0.4)
         if attribute != EVERY:
             panels[0].set_title(attribute, fontsize=9, x=-0.02, ha="right")
+        panels[0].axvline(ceiling, color="0.4", ls=":", lw=0.9)
     for ax, (label, _, _) in zip(axes[-1], _FORESTS.values(), strict=True):
         ax.set_xlabel(label)
     return fig

@@ -20,13 +20,15 @@ _BINS = 8  # of a calibration curve
 _METRIC_LINES = {"accuracy": "-", "recall_malignant": "--"}
 
 
-def robustness(table: pd.DataFrame) -> Figure:
+def robustness(table: pd.DataFrame, ceiling: float) -> Figure:
     """Draw accuracy and malignant recall against severity, one panel a kind of damage.
 
     Parameters
     ----------
     table : pd.DataFrame
         See `robustness.robustness_table`.
+    ceiling : float
+        The accuracy that the labels allow, see `ceiling.label_ceiling`.
     """
     fig, axes = plt.subplots(2, 4, sharex=True, sharey=True, figsize=(PRINT_WIDTH, 4.2))
     for ax, (name, kind) in zip(axes.flat, CORRUPTIONS.items(), strict=True):
@@ -36,6 +38,7 @@ def robustness(table: pd.DataFrame) -> Figure:
             ax.fill_between(part["severity"], low, high, color=colour, alpha=0.15, lw=0)
             for metric, line in _METRIC_LINES.items():
                 ax.plot(part["severity"], part[metric], line, color=colour, marker=marker, ms=3)
+        ax.axhline(ceiling, color="0.4", ls=":", lw=0.9)
         ax.set_title(kind.label.partition(",")[0], fontsize=9)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for ax in axes[-1]:
@@ -44,6 +47,7 @@ def robustness(table: pd.DataFrame) -> Figure:
         for metric, line in _METRIC_LINES.items():
             words = f"{title_of(model)}, {metric.replace('recall_malignant', 'malignant recall')}"
             axes[0, 0].plot([], [], **model_style(model) | {"linestyle": line}, ms=3, label=words)
+    axes[0, 0].plot([], [], ":", color="0.4", lw=0.9, label=f"{CEILING} of accuracy")
     fig.legend(loc="outside lower center", ncols=2)
     return fig
 
