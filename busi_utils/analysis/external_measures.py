@@ -20,11 +20,11 @@ from busi_utils.stats.metrics import BENIGN, MALIGNANT
 from busi_utils.stats.ranking import mean_auc, threshold_at_specificity
 from busi_utils.stats.resampling import as_line, replicate, summable
 from busi_utils.study.cells import Cell
+from busi_utils.study.chosen_on_validation import SPECIFICITY
 from busi_utils.study.predictions import PROBABILITIES, read_prediction_file
 from busi_utils.study.study import Study
 
 RULES = ("lesions", "as_given")
-SPECIFICITY = 0.9
 FEWEST_A_STRATUM = 20
 FEWEST_A_SIDE = 10  # images of a class below which an interval would say nothing
 

@@ -43,15 +43,15 @@ def difficulty(
     home = read_row(study, ("clean", model, LOGISTIC))
     lesion = home.y != NORMAL
     table = _scores(study, data, model)
-    away = data.manifest["label"] == "malignant", data.manifest["patient"].to_numpy()
+    malignant, patients = data.malignant, data.manifest["patient"].to_numpy()
     asked = {
         ("at home", "at home"): (
             home.y[lesion] == MALIGNANT,
             malignancy(home.p[0, lesion], "lesions"),
             home.groups[lesion],
         ),
-        ("there", "there"): (away[0].to_numpy(), table["within"].to_numpy(), away[1]),
-        ("at home", "there"): (away[0].to_numpy(), table["from_home"].to_numpy(), away[1]),
+        ("there", "there"): (malignant, table["within"].to_numpy(), patients),
+        ("at home", "there"): (malignant, table["from_home"].to_numpy(), patients),
     }
     lines = [
         {"taught": key[0], "asked": key[1], "n": len(parts[0])}

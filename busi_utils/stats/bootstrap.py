@@ -11,6 +11,7 @@ import pandas as pd
 from busi_utils.stats.metrics import weighted_metrics
 
 CHUNK_VALUES = 1024 * 1024  # images x replicates held at once: 8 MiB an array
+_AT_ONCE = 500  # replicates drawn in one call, which bounds the memory and changes no draw
 
 
 def resampled_weights(
@@ -49,12 +50,12 @@ def resampled_weights(
 
 
 @lru_cache(maxsize=4)  # the tables of one notebook ask for the same few draws again and again
-def _drawn(n_groups: int, seed: int, n_replicates: int, at_once: int = 500) -> np.ndarray:
+def _drawn(n_groups: int, seed: int, n_replicates: int) -> np.ndarray:
     """Return how often each group is drawn in each replicate, (groups, replicates)."""
     rng = np.random.default_rng(seed)
     counts = np.empty((n_groups, n_replicates), np.uint16)
-    for start in range(0, n_replicates, at_once):
-        size = min(at_once, n_replicates - start)
+    for start in range(0, n_replicates, _AT_ONCE):
+        size = min(_AT_ONCE, n_replicates - start)
         drawn = rng.integers(0, n_groups, size=(size, n_groups))
         drawn += np.arange(size)[:, None] * n_groups
         part = np.bincount(drawn.ravel(), minlength=size * n_groups)
