@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from busi_utils.recipes import BALANCED, ENSEMBLE, LOGISTIC, MEAN, REFERENCE, SEEDS, recipe_of
+from busi_utils.recipes import (
+    BALANCED,
+    ENSEMBLE,
+    LOGISTIC,
+    MEAN,
+    MIRROR,
+    REFERENCE,
+    SEEDS,
+    recipe_of,
+)
 
 _LABELS = {
     "original": "as written",
@@ -15,6 +24,7 @@ _LABELS = {
     "original-150_epochs": "150 epochs",
     "original-class_weights": "class weights",
     "original-no_dropout": "no dropout",
+    "original-mirror": "as written, mirror images at test",
     "original-random_frozen": "random weights, frozen",
     "original-unfrozen": "whole network trained",
     "original-unfrozen_momentum_0.9": "whole network trained, momentum 0.9",
@@ -24,6 +34,7 @@ _LABELS = {
     "original-random": "random weights, all trained",
     REFERENCE: "no network",
     LOGISTIC: "logistic regression on frozen features",
+    MIRROR: "logistic regression, mirror images at test",
     "original-squeeze_excitation": "squeeze-and-excitation on frozen maps",
     "original-cbam": "CBAM on frozen maps",
     "original-self_attention": "self-attention on frozen maps",

@@ -145,6 +145,7 @@ RECIPES: dict[str, Recipe] = {
     "original-150_epochs": replace(ORIGINAL, epochs=150, patience=None),
     "original-class_weights": replace(ORIGINAL, class_weights=True),
     "original-no_dropout": replace(ORIGINAL, dropout=0.0),
+    "original-mirror": replace(ORIGINAL, flip_average=True),
     "original-random_frozen": replace(ORIGINAL, init="random"),
     "original-unfrozen": _UNFROZEN,
     "original-unfrozen_momentum_0.9": replace(_UNFROZEN, bn_momentum=0.9),
@@ -192,6 +193,8 @@ REFERENCE, LOGISTIC = "reference", "logistic"
 # Logistic regression on frozen features that learns from a share of the training groups.
 SHARES = {"logistic-groups_12": 1 / 8, "logistic-groups_25": 1 / 4, "logistic-groups_50": 1 / 2}
 SHARES[LOGISTIC] = 1.0
+# The same, its answers to the image and to its mirror image averaged.
+MIRROR = f"{LOGISTIC}-mirror"
 # The same, learning from and tested on changed images: see `shortcuts`.
 CHANGES = {
     f"{LOGISTIC}-{change}": change
@@ -224,4 +227,4 @@ def settings_of(name: str) -> dict[str, Any]:
     """Return what a name in a cell stands for, as far as it differs from the defaults."""
     for ending in (BALANCED, ENSEMBLE, SEEDS, MEAN):
         name = name.removesuffix(ending)
-    return {} if name in (REFERENCE, *SHARES, *CHANGES) else recipe_of(name).changes()
+    return {} if name in (REFERENCE, MIRROR, *SHARES, *CHANGES) else recipe_of(name).changes()

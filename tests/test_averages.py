@@ -57,6 +57,15 @@ def test_the_distance_counts_standard_deviations():
     stored = [(np.array([2.0, 1.5]), np.array([1.0, 1.0]))]
     assert averages.distance(stored, measured) == pytest.approx(1.0, abs=2e-3)
     assert averages.distance(measured, measured) == 0
+    two = averages.mean_distances([*stored, *measured], [*measured, *measured])
+    assert two == pytest.approx([1.0, 0.0], abs=2e-3)
+
+
+def test_variances_off_by_a_factor_count_alike_up_and_down():
+    measured = [(np.zeros(2), np.array([4.0, 9.0])), (np.zeros(1), np.array([5.0]))]
+    stored = [(np.ones(2), np.array([1.0, 36.0])), (np.ones(1), np.array([5.0]))]
+    found = averages.variance_factors(stored, measured)
+    assert found == pytest.approx([4.0, 1.0], rel=2e-3)
 
 
 def test_recipes_of_one_training_share_a_job():

@@ -1,6 +1,8 @@
 """Frames of another hospital that must not be used, or not as patients of their own."""
 
+import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from small_external import edited
 
 from busi_utils.analysis.external import ExternalData
 from busi_utils.analysis.lesion_boxes import lesions_away
+from busi_utils.analysis.three_classes import three_classes
 from busi_utils.audit.external_sets import read_external
 from busi_utils.errors import StudyError
 from busi_utils.workspace import Workspace
@@ -88,3 +91,26 @@ def test_a_black_mask_of_a_lesion_is_refused(busuclm, tmp_path):
         Image.new("RGB", image.size).save(row["mask"])
     with pytest.raises(StudyError, match=r"The mask .* of a lesion is black: restore it"):
         _lesions(busuclm, tmp_path)
+
+
+def test_a_set_without_masks_has_no_ruler(busuclm, tmp_path):
+    shutil.rmtree(busuclm / "masks")
+    with pytest.raises(StudyError, match=r"busuclm holds no lesion masks, which the ruler meas"):
+        _lesions(busuclm, tmp_path)
+
+
+def test_a_frame_without_a_patient_is_refused(busuclm):
+    _add(busuclm, "17_000", _plain(busuclm).iloc[0]["image_id"], "Benign")
+    with pytest.raises(StudyError, match=r"INFO\.csv, row \d+, names no patient: a name begins"):
+        read_external("busuclm", busuclm)
+
+
+def test_no_network_is_asked_where_a_class_has_no_frame(busuclm, tmp_path, monkeypatch):
+    info = busuclm / "INFO.csv"
+    text = info.read_text(encoding="utf-8-sig")
+    info.write_text(re.sub(r";Malignant;\w+;", ";Malignant;Yes;", text), encoding="utf-8-sig")
+    monkeypatch.setenv("BUSUCLM_DATA", str(busuclm))
+    (tmp_path / "results").mkdir()
+    study = SimpleNamespace(dataset="busi", workspace=Workspace(tmp_path))
+    with pytest.raises(StudyError, match="No malignant image of BUS-UCLM is left to be used: name"):
+        three_classes(study, "busuclm", "mobilenetv2", "tuned", [0], (0, 10))

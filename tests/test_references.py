@@ -7,7 +7,7 @@ import pytest
 from busi_utils import CLASSES
 from busi_utils.audit.folds import save_folds
 from busi_utils.errors import StudyError
-from busi_utils.recipes import CHANGES
+from busi_utils.recipes import CHANGES, MIRROR
 from busi_utils.stats.metrics import encode
 from busi_utils.study import baselines as references
 from busi_utils.study.baselines import learning_curve_cells, reference_cells, run_references
@@ -110,3 +110,18 @@ def test_a_classifier_of_changed_images_sees_those_images(study, monkeypatch):
         cells = grid("phantom", ["clean"], ["mobilenetv2"], [recipe], [0])
         assert run_references(study, cells, say=lambda line: None) == 5
         assert set(seen) == {k}
+
+
+def test_mirror_images_are_asked_about_but_not_learnt_from(study, monkeypatch):
+    def logistic(x, y, groups, unseen, seed):
+        assert set(np.unique(x)) == {0}
+        p = np.zeros((len(unseen), 3))
+        p[np.arange(len(p)), np.where(unseen[:, 0] == 1, 2, 0)] = 1  # of a mirror image: malignant
+        return p, 1.0
+
+    features = {"": np.zeros((N, 2)), "mirror": np.ones((N, 2))}
+    monkeypatch.setattr(references, "run_alone", lambda *_: (features, references._NO_START))
+    monkeypatch.setattr(classifiers, "logistic_on_features", logistic)
+    cells = grid("phantom", ["clean"], ["mobilenetv2"], [MIRROR], [0])
+    assert run_references(study, cells, say=lambda line: None) == 5
+    assert np.all(read_row(study, ("clean", "mobilenetv2", MIRROR)).p == [0.5, 0, 0.5])

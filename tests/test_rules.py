@@ -22,7 +22,7 @@ from busi_utils.record import numbers, rules, templates
         (rules.shallower(105, {"x": 81, "b3": 90}), "refuted"),
         (rules.too_weak(7.6, 0), "refuted"),
         (rules.too_weak(7.6, 2), "partly confirmed"),
-        (rules.too_weak(-1.0, 0), "partly confirmed"),
+        (rules.too_weak(-1.0, 0), "unverifiable"),
         (rules.too_weak(-1.0, 1), "confirmed"),
         (rules.costliest(9, {"blur": 4}, {"blur": 0.1}), "partly confirmed"),
         (rules.costliest(9, {"blur": 4}, {"blur": -0.1}), "unverifiable"),

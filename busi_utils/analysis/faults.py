@@ -24,7 +24,8 @@ _CHANGES = {
 def preprocessing_changes(study: Study, model: str, seed: int, n_replicates: int) -> pd.DataFrame:
     """Return what each fault of preprocessing or cleaning changes, paired, in points of accuracy.
 
-    Rows that the study did not train are left out.
+    Rows that the study did not train are left out. Rows of one cohort are compared over the seeds
+    that both have.
 
     Returns
     -------
@@ -47,12 +48,13 @@ def preprocessing_changes(study: Study, model: str, seed: int, n_replicates: int
         (LEARNT, "burnt-in marks left in (logistic regression)", *marked),
         (TOLD, "random split, copies parted", raw, grouped),
     ]
-    trained = [
-        pair
-        for pair in pairs
-        if all(
+    frames = []
+    for pair in pairs:
+        of_each = [
             available_seeds(predictions_folder(study.workspace, study.dataset, *row))
             for row in pair[2:]
-        )
-    ]
-    return differences(study, trained, "accuracy", seed, n_replicates)
+        ]
+        if all(of_each):
+            both = [s for s in of_each[0] if s in of_each[1]]
+            frames.append(differences(study, [pair], "accuracy", seed, n_replicates, both))
+    return pd.concat(frames, ignore_index=True)

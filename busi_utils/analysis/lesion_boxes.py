@@ -45,8 +45,8 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
     Raises
     ------
     StudyError
-        If they were not kept, or of other images, and no folder was named to measure; if the mask
-        of a lesion is black.
+        If they were not kept, or of other images, and no folder was named to measure; if the
+        folder holds no masks, or that of a lesion is black.
     """
     path = workspace.results / f"lesions_{data.name}.csv"
     lesions = data.manifest.loc[data.manifest["label"] != "normal", "image_id"]
@@ -58,6 +58,11 @@ def lesions_away(data: ExternalData, workspace: Workspace) -> pd.DataFrame:
             "measure: set its variable to its folder."
         )
     found = read_external(data.name, data.folder).set_index("image_id").loc[lesions]
+    if (found["mask"] == "").any():
+        raise StudyError(
+            f"{data.folder} holds no lesion masks, which the ruler measures: restore them from "
+            "the data set."
+        )
     rows = [_measured(*row) for row in found[["path", "mask"]].itertuples()]
     table = pd.DataFrame(rows, columns=list(LESIONS_AWAY.columns))
     keep_table(path, table, float_format="%.6f")

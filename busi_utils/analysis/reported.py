@@ -157,6 +157,17 @@ def averages_traces(study: Study, row: Row) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def statistics_at_start(study: Study, cell: Cell) -> pd.DataFrame:
+    """Return `average_readings.statistics_at_start`, computed in a process of its own."""
+    return run_alone(_at_start, study, cell)
+
+
+def _at_start(study: Study, cell: Cell) -> pd.DataFrame:
+    from busi_utils.study import average_readings  # needs TensorFlow
+
+    return average_readings.statistics_at_start(study, cell)
+
+
 def headline(
     as_written: pd.DataFrame,
     changes: pd.DataFrame,
@@ -190,8 +201,10 @@ def headline(
         "masks": dict(masks),
         "worst_change": label_of(span.idxmin()),
         "worst_change_accuracy": float(span.min()),
+        "worst_change_seeds": int(rows.loc[span.idxmin(), "seeds"]),
         "best_change": label_of(span.idxmax()),
         "best_change_accuracy": float(span.max()),
+        "best_change_seeds": int(rows.loc[span.idxmax(), "seeds"]),
         "better_fits": [label_of(name) for name in better.index],
         "better_fits_before_holm": int((fits & (readings["worth_low"] > 0)).sum()),
         "best_train": label_of(rows["train_accuracy"].idxmax()),

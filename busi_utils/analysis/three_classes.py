@@ -21,6 +21,7 @@ from busi_utils.analysis.external_variants import (
     run_external,
 )
 from busi_utils.analysis.ruler import BesideReaders, beside_the_readers
+from busi_utils.errors import StudyError
 from busi_utils.stats.bootstrap import bootstrap_replicates
 from busi_utils.stats.metrics import MALIGNANT, NORMAL, RECALLS, encode
 from busi_utils.stats.ranking import mean_auc
@@ -85,12 +86,22 @@ def three_classes(
     seeds : sequence of int
     draw : (int, int)
         Seed and number of replicates of the bootstrap over patients.
+
+    Raises
+    ------
+    StudyError
+        If a class has no image that is used.
     """
     kinds = [(adapted, averaged) for averaged in (False, True) for adapted in (False, True)]
     variants = [Variant(model, recipe, tuple(seeds), *kind) for kind in kinds]
     hospital = prepare_external(name, study.dataset, study.workspace)
-    run_external(study, hospital, variants)
     images = hospital.manifest
+    if lacking := [label for label in CLASSES if label not in set(images["label"])]:
+        raise StudyError(
+            f"No {lacking[0]} image of {title_of_set(name, study.dataset)} is left to be used: "
+            "name a folder in which every class has frames without Doppler and single views."
+        )
+    run_external(study, hospital, variants)
     y, patients = encode(images["label"].to_numpy()), images["patient"].to_numpy()
     home = read_row(study, ("clean", model, recipe), seeds)
     lines = [

@@ -70,7 +70,7 @@ def read_listing(
     listing["label"] = _translated(listing["label"], _LABELS, file, columns["label"])
     for column in ("image_id", "patient"):
         empty = listing.index[listing[column] == ""]
-        _stop_at(file, empty, f"has no {columns[column]!r}: fill it in or remove the row")
+        stop_at(file, empty, f"has no {columns[column]!r}: fill it in or remove the row")
     return _find_files(listing, folder, file, image, mask)
 
 
@@ -99,7 +99,7 @@ def read_label_table(file: Path, separator: str) -> pd.DataFrame:
     return text
 
 
-def _stop_at(file: Path, rows: pd.Index, what: str) -> None:
+def stop_at(file: Path, rows: pd.Index, what: str) -> None:
     """Raise, naming the first of the offending rows, if there are any."""
     if len(rows):
         more = f" (the first of {len(rows)} such rows)" if len(rows) > 1 else ""
@@ -115,7 +115,7 @@ def _translated(
     if len(unknown):
         allowed = ", ".join(meanings)
         has = f"has {values[unknown[0]]!r} as {column!r}: correct it to one of {allowed}"
-        _stop_at(file, unknown, has)
+        stop_at(file, unknown, has)
     return words.map(meanings)
 
 
@@ -130,7 +130,7 @@ def _find_files(
     if len(again):
         first = ids.index[ids == ids[again[0]]][0]
         what = f"lists {ids[again[0]]} again after row {first}: remove one of the two"
-        _stop_at(file, again, what)
+        stop_at(file, again, what)
     images, here = _files(folder, image, keys, file)
     if stray := sorted(here - set(images)):
         raise StudyError(f"{stray[0]} is not listed in {file}: add its row or move it elsewhere.")
@@ -150,5 +150,5 @@ def _files(folder: Path, pattern: str, keys: pd.Series, file: Path) -> tuple[pd.
     lost = keys.index[~paths.isin(here)]
     if len(lost):
         what = f"belongs to {paths[lost[0]]}, which does not exist: restore it or remove the row"
-        _stop_at(file, lost, what)
+        stop_at(file, lost, what)
     return paths, here

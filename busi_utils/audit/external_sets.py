@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from busi_utils.audit.external_layouts import read_listing
+from busi_utils.audit.external_layouts import read_listing, stop_at
 from busi_utils.audit.images import pixel_sha256, read_grey
 from busi_utils.errors import StudyError
 from busi_utils.workspace import folder_from
@@ -190,6 +190,8 @@ def _read_busuclm(folder: Path) -> pd.DataFrame:
         flags={"doppler": "Doppler", "combined": "Combined", "annotated": "Marks"},
         separator=";",
     )
+    unnamed = listing.index[~listing["patient"].str.match(r"[A-Za-z]{4}(?![A-Za-z])")]
+    stop_at(folder / "INFO.csv", unnamed, "names no patient: a name begins with four letters")
     listing["excluded_because"] = np.select(
         [listing["doppler"], listing["combined"]], ["Doppler frame", "combined frame"], ""
     )

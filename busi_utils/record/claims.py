@@ -80,8 +80,8 @@ def judged(claim_id: str, evidence: str, verdict: str, dataset: str) -> tuple[st
 UNVERIFIABLE = {
     "C3c": "No figure for either network is printed, so there is nothing to compare.",
     "C6b": "The local images are not to be had, and the BUSI of Kaggle is BUSI once more.",
-    "C8": "No study is named for this range. Such figures are published, under protocols that "
-    "Table S1 lists.",
+    "C8": "No study is named for this range; the published figures of Table S1 span 70 to 99 %, "
+    "by protocol.",
 }
 
 

@@ -183,11 +183,14 @@ def recorded_by(notebook: Path) -> dict[str, str | int]:
         saved), ``claims`` (those judged, as text).
     """
     cells = read_json(notebook, RESTORE, ["cells"])["cells"]
-    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    code = "\n".join(sources)
+    # Claims may be judged in a loop, so their numbers stand anywhere in the cell.
+    judging = "\n".join(source for source in sources if "record_verdict(" in source)
     return {
         "notebook": notebook.stem,
         "title": "".join(cells[0]["source"]).splitlines()[0].partition("·")[2].strip(),
         "figures": len(re.findall(r"\bsave_figure\(", code)),
         "tables": len(re.findall(r"\b(?:save|kept)_table\(", code)),
-        "claims": ", ".join(re.findall(r"record_verdict\(\s*\"(C\d+[a-z]?)\"", code)) or "–",
+        "claims": ", ".join(dict.fromkeys(re.findall(r"\"(C\d+[a-z]?)\"", judging))) or "–",
     }

@@ -86,8 +86,9 @@ def underfits(better_fits: Sequence[str]) -> str:
 
 
 def too_weak(training_low: float, network_gains: int) -> str:
-    """Refuted if the same network is shown to gain by training alone and no other network trained
-    alike is shown to gain on it; confirmed if it is the other way round; else partly confirmed.
+    """Refuted if the same network is shown to gain by training alone, partly confirmed if another
+    network trained alike is shown to gain on it besides; confirmed if only the latter is shown;
+    unverifiable if neither is. What refutes is the gain by training, not that none was found.
 
     Parameters
     ----------
@@ -97,6 +98,8 @@ def too_weak(training_low: float, network_gains: int) -> str:
         Other networks, from pretrained weights, that are shown to be better.
     """
     by_training, by_network = training_low > 0, network_gains > 0
+    if not by_training and not by_network:
+        return "unverifiable"
     return BY_HALVES[1 + by_network - by_training]
 
 

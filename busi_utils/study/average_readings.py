@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from busi_utils.kept import keep_table
 from busi_utils.recipes import ONE_TRAINING, recipe_of
 from busi_utils.study.cell_training import CellRun, NowAndThen, prepare
 from busi_utils.study.cells import Cell, save_cell
+from busi_utils.study.setup import setup_of
 from busi_utils.study.study import Study
 from busi_utils.training.averages import (
     Statistics,
@@ -26,8 +28,11 @@ from busi_utils.training.averages import (
     blend,
     distance,
     in_training_mode,
+    mean_distances,
     measure,
+    remeasure,
     statistics_of,
+    variance_factors,
 )
 from busi_utils.training.checkpoints import assign, load_state, save_state, values_of
 from busi_utils.training.heads import batch_norms
@@ -206,3 +211,29 @@ def _whole(trace: Sequence[dict[str, Any]]) -> Reading:
         found = {k: line[f"{k} {WRITTEN}"] for k in ("val_loss", "val_accuracy")}
         reading.better(own | found, endless)
     return reading
+
+
+def statistics_at_start(study: Study, cell: Cell) -> pd.DataFrame:
+    """Return how far batch norm's stored statistics lie from the images' before any training.
+
+    The stored ones are those of the weights file, of photographs; the images' are measured on the
+    training part of a cell's fold, the weights being the file's.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``layer`` (1 is the first), ``mean_distance`` and ``variance_factor``; see
+        `averages.mean_distances` and `averages.variance_factors`.
+    """
+    study.require_images(cell)
+    setup = setup_of(study, replace(cell, recipe=WRITTEN))
+    top, bank = setup.network.top, setup.bank(study.bank_files(cell.cohort))
+    rows, size = bank.rows(study.parts(cell)[0]), setup.recipe.batch_size
+    bank.require(rows, [0])
+    starts = range(0, len(rows) - size + 1, size)
+    batches = (tf.constant(bank.batch(rows[k : k + size], np.zeros(size, int))) for k in starts)
+    stored = statistics_of(top)
+    remeasure(top, batches)
+    pair = stored, statistics_of(top)
+    columns = {"mean_distance": mean_distances(*pair), "variance_factor": variance_factors(*pair)}
+    return pd.DataFrame({"layer": np.arange(1, len(stored) + 1), **columns})

@@ -14,7 +14,7 @@ from busi_utils.audit.folds import share_of_groups
 from busi_utils.audit.pixels import load_pixels
 from busi_utils.locks import locked
 from busi_utils.models import backbone_of
-from busi_utils.recipes import CHANGES, LOGISTIC, ORIGINAL, REFERENCE, SHARES
+from busi_utils.recipes import CHANGES, LOGISTIC, MIRROR, ORIGINAL, REFERENCE, SHARES
 from busi_utils.stats.metrics import encode
 from busi_utils.study.cells import Cell, grid, prediction_table, save_cell, start_told
 from busi_utils.study.execution import run_alone
@@ -29,6 +29,7 @@ TITLES = {
 }
 REFERENCES = tuple(TITLES)
 _NO_START = {"init": "none"}
+_BANK_VIEWS = {"": 0, "mirror": 1}  # see `setup.frozen_features`
 _PIXELS = 64  # side at which the nearest neighbour compares grey values
 
 
@@ -84,13 +85,18 @@ def run_references(study: Study, cells: Sequence[Cell], say: Callable[[str], Non
             cells_of_model = list(same)
             cohorts = {cell.cohort for cell in cells_of_model}
             ids = sorted({name for cohort in cohorts for name in study.folds(cohort)["image_id"]})
-            changes = sorted({CHANGES.get(cell.recipe, "") for cell in cells_of_model})
+            changes = sorted({view for cell in cells_of_model for view in _views(cell)})
             features, start = _features(study, model, ids, changes, cells_of_model)
             rows = {name: row for row, name in enumerate(ids)}
             for cell in cells_of_model:
                 wanted = [rows[name] for name in study.folds(cell.cohort)["image_id"]]
-                _fit(study, cell, features[CHANGES.get(cell.recipe, "")][wanted], start)
+                _fit(study, cell, [features[view][wanted] for view in _views(cell)], start)
     return len(todo)
+
+
+def _views(cell: Cell) -> tuple[str, ...]:
+    """Return what a cell is tested on, first what it learns from: changes, or views of a bank."""
+    return tuple(_BANK_VIEWS) if cell.recipe == MIRROR else (CHANGES.get(cell.recipe, ""),)
 
 
 def _features(
@@ -122,12 +128,13 @@ def _frozen(
 
     initial = study.initial_weights(backbone_of(model), ORIGINAL)
     require_start(study, rest_of_rows(study, cells), initial)
-    found = changed_features(study, model, image_ids, [name for name in changes if name])
-    found |= {"": frozen_features(study, model, image_ids)} if "" in changes else {}
+    views = {name: _BANK_VIEWS[name] for name in changes if name in _BANK_VIEWS}
+    found = changed_features(study, model, image_ids, [c for c in changes if c not in views])
+    found |= {name: frozen_features(study, model, image_ids, k) for name, k in views.items()}
     return found, start_told(initial)
 
 
-def _fit(study: Study, cell: Cell, x: np.ndarray, start: dict[str, str]) -> None:
+def _fit(study: Study, cell: Cell, views: Sequence[np.ndarray], start: dict[str, str]) -> None:
     folds, started = study.folds(cell.cohort), time.perf_counter()
     y, groups = encode(folds["label"].to_numpy()), folds["group"].to_numpy()
     part = folds[folds["fold"] == cell.fold]
@@ -135,7 +142,9 @@ def _fit(study: Study, cell: Cell, x: np.ndarray, start: dict[str, str]) -> None
     outer = folds.loc[~test, "image_id"]
     learnt = share_of_groups(folds, outer, SHARES.get(cell.recipe, 1.0), cell.seed)
     train = folds["image_id"].isin(learnt).to_numpy()
-    p = _predict(cell, x[train], y[train], groups[train], x[test])
+    unseen = np.concatenate([view[test] for view in views])
+    p = _predict(cell, views[0][train], y[train], groups[train], unseen)
+    p = p.reshape(len(views), -1, p.shape[1]).mean(axis=0)
     table = prediction_table(part["image_id"], part["label"], p)
     record = asdict(cell) | {
         "config_hash": study.config_hash(cell, start.get("weights_sha256", "")),
@@ -153,7 +162,7 @@ def _fit(study: Study, cell: Cell, x: np.ndarray, start: dict[str, str]) -> None
 def _predict(
     cell: Cell, x: np.ndarray, y: np.ndarray, groups: np.ndarray, unseen: np.ndarray
 ) -> np.ndarray:
-    if cell.recipe in (*SHARES, *CHANGES):
+    if cell.recipe in (MIRROR, *SHARES, *CHANGES):
         return classifiers.logistic_on_features(x, y, groups, unseen, cell.seed)[0]
     if cell.model == "nearest_neighbour":
         return classifiers.nearest_neighbour(x, y, unseen)

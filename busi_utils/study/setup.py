@@ -119,12 +119,17 @@ def _as_frozen(study: Study, model: str) -> Setup:
     return setup_of(study, cell)
 
 
-def frozen_features(study: Study, model: str, image_ids: Sequence[str]) -> np.ndarray:
-    """Return the pooled output of a pretrained backbone, float32 (n, channels)."""
+def frozen_features(
+    study: Study, model: str, image_ids: Sequence[str], view: int = 0
+) -> np.ndarray:
+    """Return the pooled output of a pretrained backbone, float32 (n, channels).
+
+    View 0 is the image, 1 its mirror image.
+    """
     bank = _as_frozen(study, model).bank(study.bank_files("raw"))
     rows = bank.rows(image_ids)
-    bank.require(rows, [0])
-    return bank.batch(rows, np.zeros(len(rows), int))
+    bank.require(rows, [view])
+    return bank.batch(rows, np.full(len(rows), view))
 
 
 def features_of_files(study: Study, model: str, files: pd.DataFrame) -> np.ndarray:

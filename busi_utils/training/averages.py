@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from busi_utils.training.heads import batch_norms
 
+_EPSILON = 1e-3  # of MobileNetV2's batch norm
 Statistics = list[tuple[np.ndarray, np.ndarray]]
 Forward = Callable[[tf.Tensor], tf.Tensor]
 
@@ -78,15 +79,30 @@ def remeasure(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
 
 
 def distance(stored: Statistics, measured: Statistics) -> float:
-    """Return how far stored means lie from measured ones, in standard deviations of the data.
+    """Return the mean over layers of `mean_distances`."""
+    return float(np.mean(mean_distances(stored, measured)))
 
-    The mean over channels, then over layers, of ``|stored - measured| / sqrt(measured variance)``.
+
+def mean_distances(stored: Statistics, measured: Statistics) -> np.ndarray:
+    """Return how far each layer's stored means lie from measured ones, float64 (layers,).
+
+    In standard deviations of the data: the mean over channels of
+    ``|stored - measured| / sqrt(measured variance)``.
     """
-    each = [
-        np.mean(np.abs(m - b) / np.sqrt(w + 1e-3))
-        for (m, _), (b, w) in zip(stored, measured, strict=True)
-    ]
-    return float(np.mean(each))
+    pairs = zip(stored, measured, strict=True)
+    return np.array(
+        [float(np.mean(np.abs(m - b) / np.sqrt(w + _EPSILON))) for (m, _), (b, w) in pairs]
+    )
+
+
+def variance_factors(stored: Statistics, measured: Statistics) -> np.ndarray:
+    """Return by what factor, up or down, each layer's stored variances are off, float64 (layers,).
+
+    The geometric mean over channels; 1 where they agree.
+    """
+    pairs = zip(stored, measured, strict=True)
+    logs = [np.mean(np.abs(np.log((v + _EPSILON) / (w + _EPSILON)))) for (_, v), (_, w) in pairs]
+    return np.exp(np.array(logs, float))
 
 
 def running_mean(
