@@ -35,7 +35,7 @@ def test_the_headline_changes_between_its_markers_only(tmp_path):
     assert text.endswith(f"{END}\nbottom\n")
     assert "former block" not in text
     assert "| 75.1 % (95 % CI 71.0–79.0) |" in text
-    assert "is worth −5.0 points (95 % CI −9.0 to −1.0)." in text
+    assert "is worth −5.0 points (95 % CI −9.0 to −1.0) of accuracy." in text
     assert "- Of the original's claims 1 is refuted, 3 are unverifiable; the [report]" in text
     assert "not yet examined" not in text
     assert "of another hospital" not in text
