@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from busi_utils.kept import keep_table
 from busi_utils.recipes import ONE_TRAINING, recipe_of
@@ -114,7 +113,8 @@ class AverageReadings:
         self.trainer.progress.seconds += time.perf_counter() - started
         self.trainer.progress.epoch += 1
         row = {"epoch": self.trainer.progress.epoch, **row}
-        measured = measure(self.top, self.trainer.training_batches(train), self.forward)
+        batches = self.trainer.bank.whole_batches(train.rows, self.trainer.recipe.batch_size)
+        measured = measure(self.top, batches, self.forward)
         line = dict(row)
         for name, average in [*self.averages.items(), (REMEASURED, measured)]:
             assign_statistics(self.top, average)
@@ -228,12 +228,9 @@ def statistics_at_start(study: Study, cell: Cell) -> pd.DataFrame:
     study.require_images(cell)
     setup = setup_of(study, replace(cell, recipe=WRITTEN))
     top, bank = setup.network.top, setup.bank(study.bank_files(cell.cohort))
-    rows, size = bank.rows(study.parts(cell)[0]), setup.recipe.batch_size
-    bank.require(rows, [0])
-    starts = range(0, len(rows) - size + 1, size)
-    batches = (tf.constant(bank.batch(rows[k : k + size], np.zeros(size, int))) for k in starts)
+    rows = bank.rows(study.parts(cell)[0])
     stored = statistics_of(top)
-    remeasure(top, batches)
+    remeasure(top, bank.whole_batches(rows, setup.recipe.batch_size))
     pair = stored, statistics_of(top)
     columns = {"mean_distance": mean_distances(*pair), "variance_factor": variance_factors(*pair)}
     return pd.DataFrame({"layer": np.arange(1, len(stored) + 1), **columns})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -190,6 +190,12 @@ class Bank:
         if self.trunk is None:
             return to_input(values, self.input_range)
         return values.astype(np.float32)
+
+    def whole_batches(self, rows: np.ndarray, size: int) -> Iterator[tf.Tensor]:
+        """Yield the images as they are, ``size`` at a time in the order given, no rest."""
+        self.require(rows, [0])
+        for start in range(0, len(rows) - size + 1, size):
+            yield tf.constant(self.batch(rows[start : start + size], np.zeros(size, int)))
 
     def mask_batch(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         """Return the lesion share of each cell, float32 (n, size / 16, size / 16), 0-1."""

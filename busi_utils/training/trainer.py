@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,16 +148,8 @@ class Trainer:
         if self._best is not None:
             assign(self.network.top.variables, self._best)
         if recipe.bn_remeasured:
-            remeasure(self.network.top, self.training_batches(train))
+            remeasure(self.network.top, self.bank.whole_batches(train.rows, recipe.batch_size))
         return progress
-
-    def training_batches(self, train: Part) -> Iterator[tf.Tensor]:
-        """Yield the training images as they are, in whole batches and a fixed order."""
-        self.bank.require(train.rows, [0])
-        size = self.recipe.batch_size
-        for start in range(0, len(train.rows) - size + 1, size):
-            rows = train.rows[start : start + size]
-            yield tf.constant(self.bank.batch(rows, np.zeros(size, int)))
 
     def _out_of_patience(self) -> bool:
         patience, progress = self.recipe.patience, self.progress
