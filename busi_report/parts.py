@@ -21,9 +21,8 @@ from busi_utils.record.formats import cell
 from busi_utils.record.numbers import read_table
 from busi_utils.workspace import NOTEBOOKS, Workspace
 
-_LEFT = frozenset(
-    {"", "words", "hash", "recipe", "brief"}
-)  # set flush left; all others are numbers
+_LEFT = frozenset({"", "words", "hash", "recipe", "brief", "file", "network"})  # others: numbers
+_KEEPS = re.compile("save_figure|save_table|kept_table|record_verdict")
 
 
 @dataclass(frozen=True)
@@ -238,11 +237,12 @@ class Parts:
 
 @cache
 def _cells() -> dict[str, tuple[str, str]]:
-    """Return notebook and cell that name a figure, table or claim, by its name."""
+    """Return notebook and cell that first keep a figure, table or claim, by its name."""
     found: dict[str, tuple[str, str]] = {}
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
         for one in read_json(path, RESTORE, ["cells"])["cells"]:
-            if one["cell_type"] == "code":
-                for name in re.findall(r'"([A-Za-z0-9_]+)"', "".join(one["source"])):
-                    found[name] = (path.stem, one["id"])
+            source = "".join(one["source"])
+            if one["cell_type"] == "code" and _KEEPS.search(source):
+                for name in re.findall(r'"([A-Za-z0-9_]+)"', source):
+                    found.setdefault(name, (path.stem, one["id"]))
     return found

@@ -20,7 +20,7 @@ from busi_utils.errors import StudyError
 from busi_utils.plots.summary import draw_summary
 from busi_utils.recipes import RECIPES
 from busi_utils.record import templates
-from busi_utils.record.claims import CLAIMS, verdict_counts
+from busi_utils.record.claims import CLAIMS, claim_table, verdict_counts
 from busi_utils.record.numbers import read_metrics, record_metrics
 from busi_utils.study.predictions import read_run_record, record_files
 from busi_utils.study.rows import unknown_starts
@@ -128,6 +128,7 @@ def _render(template: Path, metrics: dict[str, Any], parts: Parts) -> str:
         "to_state": parts.to_state,
         "claims": CLAIMS,
         "verdicts": verdict_counts(parts.workspace),
+        "verdict_of": claim_table(parts.workspace).set_index("claim_id")["verdict"].to_dict(),
         "supplement": "supplement/supplement.html" if parts.raster else "supplement/supplement.pdf",
         "dataset": parts.dataset,
         "phantom": parts.dataset == "phantom",

@@ -31,7 +31,7 @@ _STEPS = {"image_size": 32}  # the stride of the networks
 MAY_BE_EMPTY = {"variants", "tuned_trials", "scratch_models", "cohorts", "tuned_cohorts"}
 MAY_BE_EMPTY |= {"unfrozen", "unfrozen_seeds", "left_out", "left_out_seeds", "travel_recipes"}
 MAY_BE_EMPTY |= {"deployed_rows", "small_rows", "newer_rows", "distilled_rows", "maskless_rows"}
-MAY_BE_EMPTY |= {"averaged_rows", "unfrozen_raw"}
+MAY_BE_EMPTY |= {"averaged_rows"}
 """Lists that switch a part of a notebook off."""
 
 

@@ -119,16 +119,17 @@ def test_the_report_finds_each_recipe_on_each_cohort_with_its_seeds():
 
 
 @pytest.mark.parametrize(
-    ("by_training", "by_network", "networks", "words"),
+    ("by_training", "without_written", "networks", "words"),
     [
-        ([20, 20], [1, 1], 2, "matters more than which one is: over three ways"),
-        ([1, 2], [18, 20], 2, "matters no more than which one is"),
-        ([1, 2], [18, 20], 1, "Too few networks"),
+        ([20, 20], [1, 1], 2, "The recipe as written holds every network back: over three ways"),
+        ([19, 20], [18, 20], 2, "No way of training stands out: over three ways"),
+        ([1, 2], [1, 1], 1, "Too few networks"),
     ],
 )
-def test_the_forest_sets_training_against_network(by_training, by_network, networks, words):
+def test_the_forest_sets_training_against_network(by_training, without_written, networks, words):
     best = {"title": "Xception", "recipe": "tuned", "balanced_accuracy": 0.8}
-    values = {"by_training": by_training, "by_network": by_network, "networks": networks}
+    values = {"by_training": by_training, "by_network": [1, 2], "networks": networks}
+    values["without_written"] = without_written
     finding, alt = caption("comparison_forest", values | {"best": best})
     assert words in finding
     assert ("each of 2 networks" in finding) == (networks == 2)

@@ -75,7 +75,7 @@ def changes(table: pd.DataFrame, tuned: Sequence[str], ceiling: float) -> Figure
     """
     looks = {"original": (_BLUE, "s")} | dict.fromkeys(tuned, (_GREEN, "D"))
     fig, (left, right) = plt.subplots(
-        1, 2, sharey=True, figsize=(PRINT_WIDTH, 1.3 + 0.19 * len(table)), width_ratios=(1.35, 1)
+        1, 2, sharey=True, figsize=(PRINT_WIDTH, 1.2 + 0.175 * len(table)), width_ratios=(1.35, 1)
     )
     left.axvspan(*REPORTED_INTERVAL, color="0.9", lw=0)
     left.axvline(REPORTED_TEST, color="0.4", lw=0.8, ls=":")
@@ -118,7 +118,7 @@ def averages(traces: pd.DataFrame) -> Figure:
         f"val_accuracy {written}": ("validation: average as written, 0.999", _RED, "-"),
     }
     mean = traces.groupby("epoch").mean(numeric_only=True)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 2.6), width_ratios=(1.7, 1))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(PRINT_WIDTH, 2.4), width_ratios=(1.7, 1))
     for column, (label, colour, line) in lines.items():
         left.plot(mean.index, mean[column], line, color=colour, label=label)
     left.set(xlabel="epoch", ylabel="accuracy", title="The same weights, read four ways")

@@ -34,7 +34,7 @@ def forest(table: pd.DataFrame, recipes: Sequence[str], metric: str) -> Figure:
     rows = table.assign(recipe=table["recipe"].str.replace(MEAN, ""))
     rows = rows[rows["recipe"].isin(recipes)]
     best = rows.groupby("model")[metric].max().sort_values(kind="stable")
-    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 0.9 + 0.35 * len(best)))
+    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 0.9 + 0.32 * len(best)))
     offsets = np.linspace(0.26, -0.26, len(recipes)) if len(recipes) > 1 else [0.0]
     for recipe, offset, marker, colour in zip(recipes, offsets, _MARKERS, PALETTE, strict=False):
         part = rows[rows["recipe"] == recipe].set_index("model").reindex(best.index)

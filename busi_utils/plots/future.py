@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -61,7 +62,8 @@ def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
     axes_of : mapping of str to str
         Column of a cost to the words at its axis; one panel each.
     """
-    fig, axes = plt.subplots(1, len(axes_of), sharey=True, figsize=(PRINT_WIDTH, 3.0))
+    fig, axes = plt.subplots(1, len(axes_of), sharey=True, figsize=(PRINT_WIDTH, 2.7))
+    table = table.assign(**{column: _apart(table[column]) for column in axes_of})
     for number, row in enumerate(table.itertuples()):
         colour = PALETTE[number % len(PALETTE)]
         style = {"color": colour, "marker": "osD^vP*"[number % 7], "ls": "", "ms": 6}
@@ -78,6 +80,14 @@ def by_cost(table: pd.DataFrame, axes_of: Mapping[str, str] = _COSTS) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2)
     return fig
+
+
+def _apart(x: pd.Series) -> pd.Series:
+    """Return costs with those moved apart that would hide each other on a logarithmic axis."""
+    ordered = x.sort_values(kind="stable")
+    cluster = (np.log(ordered).diff() > 0.02).cumsum()
+    members = cluster.groupby(cluster)
+    return x * 1.06 ** (members.cumcount() - (members.transform("size") - 1) / 2)
 
 
 def drawn_boxes(study: Study, lesions: pd.DataFrame) -> Figure:

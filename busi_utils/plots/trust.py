@@ -52,15 +52,14 @@ def robustness(table: pd.DataFrame, ceiling: float) -> Figure:
     return fig
 
 
-def shortcuts(table: pd.DataFrame, ceiling: float) -> Figure:
-    """Draw the accuracy that is left for each kind of input, by classifier.
+def shortcuts(table: pd.DataFrame) -> Figure:
+    """Draw what is left for each kind of input, by classifier: balanced accuracy of the three
+    classes, and the AUC of malignant against benign lesions.
 
     Parameters
     ----------
     table : pd.DataFrame
         See `hidden_lesions.shortcut_table`.
-    ceiling : float
-        The accuracy that the labels allow, see `ceiling.label_ceiling`.
     """
     order = [label for label in hidden_lesions.INPUTS.values() if label in set(table["label"])]
     place = {label: y for y, label in enumerate(reversed(order))}
@@ -69,21 +68,21 @@ def shortcuts(table: pd.DataFrame, ceiling: float) -> Figure:
         hidden_lesions.TAUGHT: (PALETTE[2], "s", -0.14),
         "gradient boosting": (PALETTE[4], "D", 0.0),
     }
-    fig, ax = plt.subplots(figsize=(PRINT_WIDTH, 2.6))
-    chance = table.loc[table["input"] == "majority", "accuracy"].iloc[0]
-    ax.axvline(chance, color="0.4", ls=":", lw=0.9)
-    ax.axvline(ceiling, color="0.4", ls="--", lw=0.9)
-    for classifier, (colour, marker, offset) in styles.items():
-        part = table[table["classifier"] == classifier]
-        y = part["label"].map(place) + offset
-        dots(ax, part["accuracy"], part["accuracy_low"], part["accuracy_high"], y, colour, marker)
-        ax.plot([], [], marker, color=colour, label=classifier)
-    ax.plot([], [], ":", color="0.4", lw=0.9, label="commonest class")
-    ax.plot([], [], "--", color="0.4", lw=0.9, label=CEILING)
+    fig, axes = plt.subplots(1, 2, sharey=True, figsize=(PRINT_WIDTH, 2.6))
+    left = {"balanced_accuracy": (1 / 3, "balanced accuracy"), "auc_lesions": (0.5, "AUC, lesions")}
+    for ax, (measure, (guessing, words)) in zip(axes, left.items(), strict=True):
+        ax.axvline(guessing, color="0.4", ls=":", lw=0.9)
+        for classifier, (colour, marker, offset) in styles.items():
+            part = table[table["classifier"] == classifier]
+            ends = [part[measure + end] for end in ("", "_low", "_high")]
+            dots(ax, *ends, part["label"].map(place) + offset, colour, marker)
+        ax.set_xlabel(words)
+    axes[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for classifier, (colour, marker, _) in styles.items():
+        axes[0].plot([], [], marker, color=colour, label=classifier)
+    axes[0].plot([], [], ":", color="0.4", lw=0.9, label="guessing")
     del place[hidden_lesions.INPUTS["majority"]]
-    ax.set_yticks(list(place.values()), list(place))
-    ax.set(xlabel="accuracy on clean, out of fold")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes[0].set_yticks(list(place.values()), list(place))
     fig.legend(loc="outside lower center", ncols=2)
     return fig
 

@@ -1,4 +1,4 @@
-"""Rules of the verdicts on what is counted, weighed, timed or costs: offered by `rules`."""
+"""Rules of the verdicts on what is counted, measured, timed or costs: offered by `rules`."""
 
 from __future__ import annotations
 
@@ -89,21 +89,21 @@ def counted(claimed: float, readings: Sequence[float], decimals: int) -> str:
     return "confirmed" if found else "unverifiable"
 
 
-def real_time(milliseconds: float | None, limit: float) -> str:
-    """Confirmed if 95 of 100 answers of the released network come, on one thread of a processor,
-    within the time between two frames of a scanner at 25 frames a second; else refuted;
-    unverifiable if nothing was timed.
+def real_time(milliseconds: Mapping[str, float], limit: float) -> str:
+    """Confirmed if 95 of 100 answers of each released file come, on one thread of a processor,
+    within the time between two frames of a scanner at 25 frames a second; partly confirmed if those
+    of some do; refuted if of none; unverifiable if nothing was timed.
 
     Parameters
     ----------
-    milliseconds : float or None
-        95th percentile for one image, in the runtime that users have.
+    milliseconds : mapping of str to float
+        File to the 95th percentile for one image, in the runtime that users have.
     limit : float
         Milliseconds between two frames.
     """
-    if milliseconds is None:
+    if not milliseconds:
         return "unverifiable"
-    return "confirmed" if milliseconds <= limit else "refuted"
+    return by_halves(sum(one <= limit for one in milliseconds.values()), len(milliseconds))
 
 
 def runs_there(places: Mapping[str, bool | None]) -> str:
@@ -120,3 +120,16 @@ def runs_there(places: Mapping[str, bool | None]) -> str:
     if not tried:
         return "unverifiable"
     return by_halves(sum(tried), len(places))
+
+
+def jagged(lows: Sequence[float]) -> str:
+    """Partly confirmed if the outline's solidity tells malignant from benign lesions in every
+    hospital asked: malignant outlines are the more jagged, as people drew them, which says that
+    benign ones are less so. Else unverifiable.
+
+    Parameters
+    ----------
+    lows : sequence of float
+        Lower end of the AUC's interval in each hospital.
+    """
+    return "partly confirmed" if min(lows) > 0.5 else "unverifiable"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from busi_utils.errors import StudyError
+from busi_utils.models import MODELS
 from busi_utils.recipe_words import brief_of, label_of
 
 MISSING = "–"
@@ -110,8 +111,9 @@ def cell(row: Mapping[str, Any], spec: str) -> str:
         (differences of proportions with interval, in points), ``per_cent``
         (values already in per cent), ``mega`` (one decimal), ``points`` (a signed difference of
         proportions), ``signed`` (a difference in points already), ``p`` (of a test), ``number``
-        (written already), ``words`` (no underscores), ``hash`` (its first digits), ``recipe`` (its
-        label in figures), ``brief`` (the same without what a text explains).
+        (written already), ``words`` (no underscores), ``file`` (of a deployed network, the same),
+        ``network`` (its title), ``hash`` (its first digits), ``recipe`` (its label in figures),
+        ``brief`` (the same without what a text explains).
 
     Raises
     ------
@@ -145,6 +147,8 @@ _CELLS = {
     "": lambda x: str(x) or MISSING,
     "number": str,
     "words": lambda x: str(x).replace("_", " "),
+    "file": lambda x: str(x).replace("_", " ").replace("onnx", "ONNX").replace("litert", "LiteRT"),
+    "network": lambda x: MODELS[x].title,
     "hash": lambda x: str(x)[:8],
     "recipe": label_of,
     "brief": brief_of,
