@@ -53,7 +53,7 @@ def summary(metrics: Mapping[str, Any]) -> Figure:
         Accuracies in per cent, areas under the ROC curve in [0, 1], 95 % intervals.
     """
     fig = plt.figure(figsize=(PRINT_WIDTH, 3.9))
-    top, bottom = fig.subfigures(2, 1, height_ratios=(1, 1.15))
+    top, bottom = fig.subfigures(2, 1, height_ratios=(1.2, 1.1))
     claim, data, seventy = top.subplots(1, 3, width_ratios=(0.8, 1, 1.25))
     same, away = bottom.subplots(1, 2)
     _claim(claim, metrics["baseline"]["reported"])
@@ -99,6 +99,8 @@ def _readings(baseline: Mapping[str, Any]) -> list[tuple]:
     told, raw = baseline["reported"], baseline["written"]["raw"]
     rows = [("reported", told["test"], told["test_low"], told["test_high"], _BLACK)]
     rows.append(("rerun, base frozen, random split", *interval(raw, "accuracy"), _BLUE))
+    for bug in baseline.get("unscaled", []):
+        rows.append(("the same, pixels left at 0–255", *interval(bug, "accuracy"), _ORANGE))
     changes = baseline["changes"]
     if baseline.get("batch_norm"):
         stale, renewed = changes["unfrozen"], changes["unfrozen_bn_remeasured"]
