@@ -13,12 +13,14 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 from busi_utils import CLASSES
 from busi_utils.errors import StudyError
+from busi_utils.plots.future import by_cost
 from busi_utils.plots.theme import (
     CLASS_COLOURS,
     STAMP,
@@ -28,6 +30,17 @@ from busi_utils.plots.theme import (
     use_theme,
 )
 from busi_utils.workspace import REPOSITORY, Workspace
+
+
+def test_marks_of_equal_cost_do_not_hide_each_other():
+    costs = {"megabytes": [9.7, 9.7, 90], "milliseconds": [1, 20, 300]}
+    accuracy = {f"balanced_accuracy{end}": 0.8 for end in ("", "_low", "_high")}
+    table = pd.DataFrame({"name": list("abc"), "start": "pretrained"} | costs).assign(**accuracy)
+    fig = by_cost(table, {"megabytes": "MB", "milliseconds": "ms"})
+    tied, apart = ([float(line.get_xdata()[0]) for line in ax.lines] for ax in fig.axes)
+    assert tied[1] / tied[0] > 1.05
+    assert tied[2] == 90
+    assert apart == costs["milliseconds"]
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import matplotlib as mpl
@@ -13,14 +14,14 @@ import pytest
 
 from busi_report import sheets
 from busi_report.pandoc import check_offline
-from busi_report.parts import Document
+from busi_report.parts import Document, _cells
 from busi_report.pipe_tables import PANDOC_COLUMNS, escape, pipe_table
 from busi_report.report import BANNER, DOCUMENTS, build_report, fill
 from busi_utils.errors import StudyError
 from busi_utils.plots.theme import save_figure, use_theme
 from busi_utils.record.claims import CLAIMS, OPEN, claim_table
 from busi_utils.record.numbers import read_metrics, record_metrics, record_verdict, save_table
-from busi_utils.workspace import REPOSITORY, Workspace
+from busi_utils.workspace import NOTEBOOKS, REPOSITORY, Workspace
 
 SMALL = """---
 title: A small report
@@ -214,3 +215,10 @@ def test_the_committed_report_can_be_filled():
     text = filled(DOCUMENTS, metrics, workspace, raster=False)
     assert "{{" not in text
     assert "has not been run in this workspace" not in text
+
+
+def test_a_table_leads_to_the_cell_that_keeps_it_not_to_a_later_one_that_names_it():
+    notebook, cell = _cells()["weights"]
+    cells = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    source = next("".join(one["source"]) for one in cells if one["id"] == cell)
+    assert 'save_table("weights"' in source

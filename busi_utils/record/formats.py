@@ -98,6 +98,11 @@ def interval(values: Mapping[str, Any], name: str) -> tuple[float, float, float]
     return tuple(float(values[key]) for key in keys)
 
 
+def network_title(name: str) -> str:
+    """Return the title of a network of `models.MODELS`."""
+    return MODELS[name].title
+
+
 def cell(row: Mapping[str, Any], spec: str) -> str:
     """Return one cell of a table.
 
@@ -148,7 +153,7 @@ _CELLS = {
     "number": str,
     "words": lambda x: str(x).replace("_", " "),
     "file": lambda x: str(x).replace("_", " ").replace("onnx", "ONNX").replace("litert", "LiteRT"),
-    "network": lambda x: MODELS[x].title,
+    "network": network_title,
     "hash": lambda x: str(x)[:8],
     "recipe": label_of,
     "brief": brief_of,

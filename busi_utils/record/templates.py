@@ -10,7 +10,6 @@ import jinja2
 import pandas as pd
 
 from busi_utils.errors import StudyError
-from busi_utils.models import MODELS
 from busi_utils.recipe_words import brief_of, label_of
 from busi_utils.record import formats
 from busi_utils.workspace import REPOSITORY
@@ -29,7 +28,7 @@ _FILTERS = {
     "signed": formats.signed,
     "recipe": label_of,
     "brief": brief_of,
-    "network": lambda name: MODELS[name].title,
+    "network": formats.network_title,
 }
 _SECTION = re.compile(r"^## (\S+)$", flags=re.MULTILINE)
 _CHAPTER = re.compile(r"^# .*$", flags=re.MULTILINE)  # ends the section before it
